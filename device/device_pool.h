@@ -1,0 +1,63 @@
+// Builds the devices of a deployment; the daemon and the simulator call the same function.
+//
+// Ownership: the pool owns the profile and the devices; borrows loop, model and compute pool.
+// Threading: built and destroyed on the engine thread. Errors: those of the profile and of
+// Device::Create, with the device's number.
+#ifndef SCOVILLE_DEVICE_DEVICE_POOL_H_
+#define SCOVILLE_DEVICE_DEVICE_POOL_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/compute_pool.h"
+#include "base/event_loop.h"
+#include "device/device.h"
+#include "model/loaded_model.h"
+
+namespace scoville::device {
+
+enum class ExecutorKind : uint8_t { kFunctional, kSynthetic };
+
+struct PoolOptions {
+  std::string profile = "jalapeno-gen1";  // a built-in name, or the path of a profile file
+  int32_t devices = 4;
+  int32_t chips_per_device = 1;
+  Power cap_per_device;  // zero: TDP
+  int64_t kv_blocks =
+      0;  // per device; zero: kDefaultFunctionalKvBlocks if functional, else what fits
+  int64_t kv_block_size = 16;
+  int64_t max_step_tokens = 512;
+  ExecutorKind executor = ExecutorKind::kFunctional;
+};
+
+class HostBatcher;
+
+class DevicePool {
+ public:
+  // The host's memory, not the emulated chip's, bounds functional KV: 4,096 blocks of 16 tokens
+  // are 1.5 GB a device for the default model, committed as used.
+  static constexpr int64_t kDefaultFunctionalKvBlocks = 4096;
+
+  // `compute` is needed for functional devices only.
+  static absl::StatusOr<std::unique_ptr<DevicePool>> Create(EventLoop* loop,
+                                                            const PoolOptions& options,
+                                                            const model::LoadedModel& model,
+                                                            ComputePool* compute);
+  ~DevicePool();
+
+  const Profile& profile() const { return *profile_; }
+  std::vector<Device*> devices() const;
+
+ private:
+  DevicePool();
+  std::unique_ptr<Profile> profile_;
+  std::unique_ptr<HostBatcher> batcher_;  // functional: one for all devices
+  std::vector<std::unique_ptr<Device>> devices_;
+};
+
+}  // namespace scoville::device
+
+#endif  // SCOVILLE_DEVICE_DEVICE_POOL_H_
