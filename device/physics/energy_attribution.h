@@ -1,0 +1,63 @@
+// Divides energy between those who caused it, to the last picojoule.
+//
+// Rules for a step: weight FLOPs, weight and activation bytes and links by the owner's tokens;
+// attention FLOPs by its query-key pairs, KV bytes by the rows it reads and writes; the head by its
+// sampled rows; static power by the time its work needs (compute + memory, before overlap); the
+// host gap equally. Shares are integers cut from running sums, in slot order, so they always sum to
+// the whole and do not depend on the machine.
+//
+// Units: Energy, exact. Ownership: plain values; `out` spans are the caller's and no call
+// allocates. Threading: none. Errors: spans of different lengths, energy below zero, weights that
+// sum beyond 2^63 are CHECK failures.
+#ifndef SCOVILLE_DEVICE_PHYSICS_ENERGY_ATTRIBUTION_H_
+#define SCOVILLE_DEVICE_PHYSICS_ENERGY_ATTRIBUTION_H_
+
+#include <array>
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "base/units.h"
+#include "device/physics/power_model.h"
+#include "device/physics/step_cost.h"
+#include "device/physics/step_shape.h"
+
+namespace scoville::device {
+
+// Where every picojoule of a device ends.
+enum class EnergyBucket : uint8_t { kPrefill = 0, kDecode = 1, kIdle = 2, kWaste = 3 };
+inline constexpr int kEnergyBuckets = 4;
+
+absl::string_view EnergyBucketName(EnergyBucket bucket);
+
+// Energy by bucket; its total equals the device's meter after every event.
+struct EnergyBuckets {
+  std::array<Energy, kEnergyBuckets> energy;
+
+  Energy& operator[](EnergyBucket b) { return energy[static_cast<int>(b)]; }
+  const Energy& operator[](EnergyBucket b) const { return energy[static_cast<int>(b)]; }
+  Energy total() const { return energy[0] + energy[1] + energy[2] + energy[3]; }
+};
+
+// Splits `energy` over `weights` into `shares` (same length, not empty): share i is
+// floor(E W_i / W) - floor(E W_(i-1) / W) with W_i the running sums. All weights zero: equally.
+void SplitEnergy(Energy energy, absl::Span<const uint64_t> weights, absl::Span<Energy> shares);
+
+// One sequence's part of a step's energy. waste: its recomputed tokens' share.
+struct SequenceEnergy {
+  Energy prefill;
+  Energy decode;
+  Energy waste;
+
+  Energy total() const { return prefill + decode + waste; }
+};
+
+// Splits PowerModel::StepEnergy(price, state) over the step's sequences, in slot order. `work` is
+// what the priced shape was summed from; `out` has the same length.
+void AttributeStep(const PowerModel& power, const StepPrice& price, int state,
+                   absl::Span<const SequenceWork> work, int64_t block_tokens, int64_t query_tile,
+                   absl::Span<SequenceEnergy> out);
+
+}  // namespace scoville::device
+
+#endif  // SCOVILLE_DEVICE_PHYSICS_ENERGY_ATTRIBUTION_H_

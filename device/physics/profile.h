@@ -1,0 +1,161 @@
+// The published and assumed numbers of one accelerator chip, each with where it comes from.
+//
+// A profile is a YAML file (deploy/profiles/); the default ones are also compiled in, so a daemon
+// runs without the file tree. Every number says how it is known; the weakest status behind a figure
+// and the content hash go into every report.
+//
+// Units: SI doubles as named in each comment (FLOP/s, B/s, s, Hz, V, W, J per FLOP, J per bit),
+// converted from the units written in the file. Ownership: a plain value, copied freely.
+// Threading: immutable after loading. Errors: InvalidArgument with file:line:column for a file that
+// breaks the schema, NotFound for an unknown built-in name with the nearest one.
+#ifndef SCOVILLE_DEVICE_PHYSICS_PROFILE_H_
+#define SCOVILLE_DEVICE_PHYSICS_PROFILE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/stable_hash.h"
+#include "base/units.h"
+
+namespace scoville::device {
+
+// How a number is known, strongest first.
+enum class NumberStatus : uint8_t { kPublished = 0, kMeasured = 1, kDerived = 2, kAssumed = 3 };
+
+absl::string_view NumberStatusName(NumberStatus status);
+
+// One number of a profile, in SI units.
+struct ProfileNumber {
+  double value = 0;
+  NumberStatus status = NumberStatus::kAssumed;
+  std::string source;  // where it is printed, or the bound it was taken from
+  std::string reason;  // why this value, for derived and assumed numbers
+  // The values a sampled profile may take; always present for derived and assumed numbers.
+  std::optional<double> low;
+  std::optional<double> high;
+};
+
+// The arithmetic a matrix unit runs at: the wider of its two operands.
+enum class MathType : uint8_t { kFp4 = 0, kFp8 = 1, kBf16 = 2 };
+inline constexpr int kMathTypes = 3;
+
+absl::string_view MathTypeName(MathType type);
+
+// A choice between rates, with its reason.
+struct ProfileMath {
+  MathType value = MathType::kBf16;
+  NumberStatus status = NumberStatus::kAssumed;
+  std::string source;
+  std::string reason;
+};
+
+// One clock of the chip and what follows from it; a table made at load, slowest first.
+struct PState {
+  double hertz = 0;
+  double volts = 0;
+  double slowdown = 1;         // f0 / f, >= 1
+  double leakage_ratio = 1;    // V / V0
+  double switching_ratio = 1;  // psi = (V / V0)^2: energy of one operation
+  double activity_ratio = 1;   // phi = (f / f0) psi: power of the clock trees
+};
+
+struct Profile {
+  std::string name;
+  std::string description;
+  // A what-if is never selected by a default and is reported as "no forecast".
+  bool what_if = false;
+
+  // Matrix rates at the top clock, FLOP/s, and the rates mixed-width products run at.
+  ProfileNumber peak[kMathTypes];  // by MathType
+  ProfileMath w4a8;
+  ProfileMath w4a16;
+  ProfileNumber compute_efficiency;    // eta_F
+  ProfileNumber bandwidth_efficiency;  // eta_B
+  ProfileNumber row_tile;              // rows a matrix product is rounded up to
+  ProfileNumber query_tile;            // query rows that share one pass over the KV cache
+
+  // Memory (bytes, B/s) and links (B/s in one direction; chips in a domain).
+  ProfileNumber hbm_capacity;
+  ProfileNumber hbm_bandwidth;
+  ProfileNumber local_bandwidth;
+  ProfileNumber local_chips;
+  ProfileNumber global_bandwidth;
+  ProfileNumber global_chips;
+
+  // Clocks (Hz), voltage (V: flat up to the knee, then rising), seconds to change state.
+  ProfileNumber clock_min;
+  ProfileNumber clock_max;  // f0
+  ProfileNumber clock_states;
+  ProfileNumber clock_switch;
+  ProfileNumber voltage_min;
+  ProfileNumber voltage_knee;   // Hz
+  ProfileNumber voltage_slope;  // V per Hz
+
+  // Latencies (s).
+  ProfileNumber issue_latency;    // per layer
+  ProfileNumber hop_latency;      // per hop
+  ProfileNumber all_reduce_hops;  // hops of one collective
+  ProfileNumber host_step;        // h0
+  ProfileNumber host_sequence;    // h_seq
+
+  // Overlap: p of the roofline's norm (1, 2, 4 or infinity), hidden share of the collectives'
+  // bytes, clock-independent share of the issue latency, factor on attention when prefill and
+  // decode share a step.
+  ProfileNumber overlap;
+  ProfileNumber hidden_collectives;
+  ProfileNumber issue_fixed_share;
+  ProfileNumber mix_penalty;
+
+  // Power (W), per chip.
+  ProfileNumber tdp;
+  ProfileNumber burst_power;
+  ProfileNumber burst_window;  // s
+  ProfileNumber retention_power;
+  ProfileNumber leakage_power;      // at V0 and 60 degrees C
+  ProfileNumber activity_power;     // at f0
+  ProfileNumber leakage_slope;      // per kelvin, exponential
+  ProfileNumber host_gap_activity;  // kappa: share of the activity power in a host gap
+  ProfileNumber parked_power;
+  ProfileNumber off_power;
+  ProfileNumber parked_exit;                  // s
+  ProfileNumber energy_per_flop[kMathTypes];  // J/FLOP at V0, by MathType
+  ProfileNumber hbm_energy_per_bit;           // J/bit
+  ProfileNumber link_energy_per_bit;          // J/bit
+  ProfileNumber overhead_power;  // W of host, network and rack per chip; never in device power
+
+  // Made at load.
+  std::vector<PState> pstates;  // slowest first
+  NumberStatus weakest = NumberStatus::kPublished;
+  Hash128 content_hash;  // over names and values in the schema's order, not over comments
+
+  double Peak(MathType type) const { return peak[static_cast<int>(type)].value; }
+  double EnergyPerFlop(MathType type) const {
+    return energy_per_flop[static_cast<int>(type)].value;
+  }
+  int top_state() const { return static_cast<int>(pstates.size()) - 1; }
+  Power TdpPower() const { return Power(static_cast<int64_t>(tdp.value * 1000.0 + 0.5)); }
+};
+
+// Reads the text of a profile file; `file` names it in errors.
+absl::StatusOr<Profile> ParseProfile(absl::string_view text, absl::string_view file);
+
+// Reads a profile file.
+absl::StatusOr<Profile> LoadProfile(absl::string_view path);
+
+// The profiles compiled in, in alphabetical order.
+std::vector<std::string> BuiltinProfileNames();
+absl::StatusOr<Profile> BuiltinProfile(absl::string_view name);
+
+// `jalapeno-gen1`.
+Profile DefaultProfile();
+
+// A built-in name, or the path of a file (anything with a '/' or ending in .yaml or .yml).
+absl::StatusOr<Profile> FindProfile(absl::string_view name_or_path);
+
+}  // namespace scoville::device
+
+#endif  // SCOVILLE_DEVICE_PHYSICS_PROFILE_H_

@@ -1,0 +1,83 @@
+// Prices one forward pass: how long it takes, what it waits for, what it moves and multiplies.
+//
+// A pure function of the profile, the model, the step's sums and the clock; no loop over sequences,
+// no allocation, only + - * / and sqrt, so the same bits come out on every machine.
+//
+// Units: Duration in ns, rounded once per step; FLOPs over all chips of the device, bytes per chip,
+// seconds as doubles inside StepTerm. Ownership: plain values. Threading: none.
+// Errors: a shape without tokens or a clock state out of range is a CHECK failure.
+#ifndef SCOVILLE_DEVICE_PHYSICS_STEP_COST_H_
+#define SCOVILLE_DEVICE_PHYSICS_STEP_COST_H_
+
+#include <cstdint>
+
+#include "base/units.h"
+#include "device/physics/model_timing.h"
+#include "device/physics/profile.h"
+#include "device/physics/step_shape.h"
+
+namespace scoville::device {
+
+// Where a step's time went. The parts sum to the step's duration exactly.
+struct StallTimes {
+  Duration host;      // the host's part before the pass
+  Duration compute;   // matrix units busy
+  Duration memory;    // what HBM adds to compute, after overlap
+  Duration comm;      // collectives that are not hidden
+  Duration fixed;     // issue latency and a change of clock
+  Duration throttle;  // what a clock below the wanted one adds to all of these
+
+  Duration total() const { return host + compute + memory + comm + fixed + throttle; }
+};
+
+// The clock of a step: a state of Profile::pstates.
+struct StepClock {
+  int state = 0;
+  int wanted = 0;         // the state before the cap had its say; >= state
+  bool switched = false;  // the state differs from the step's before
+};
+
+// One kind of work in a step.
+struct StepTerm {
+  double flops_executed = 0;   // all chips, rows rounded up to tiles
+  double bytes_per_chip = 0;   // HBM
+  double compute_seconds = 0;  // t_c at the step's clock
+  double memory_seconds = 0;   // t_m
+  MathType math = MathType::kBf16;
+};
+
+struct StepPrice {
+  Duration duration;  // host_gap + forward
+  Duration host_gap;  // the phase before the pass, a change of clock included
+  Duration forward;
+  StallTimes stalls;
+
+  StepTerm linear;
+  StepTerm attention[kStepRoles];
+  StepTerm head;
+  double link_bytes_per_chip = 0;
+  double comm_share = 0;  // of the forward phase
+
+  double flops_model = 0;     // all chips, as the model needs
+  double flops_executed = 0;  // all chips, as the tiles run
+  Bytes hbm_bytes;            // all chips
+  Bytes link_bytes;           // all chips, sent
+  double mfu = 0;             // model FLOPs over the peak at the top clock
+  double mbu = 0;             // weights touched and KV moved over the peak bandwidth
+};
+
+StepPrice PriceStep(const Profile& profile, const ModelTiming& model, const StepShape& shape,
+                    StepClock clock);
+
+// At `state`, wanted and unchanged.
+inline StepPrice PriceStep(const Profile& profile, const ModelTiming& model, const StepShape& shape,
+                           int state) {
+  return PriceStep(profile, model, shape, StepClock{state, state, false});
+}
+
+// (x^p + y^p)^(1/p) for p in {1, 2, 4, infinity}: two resources that overlap partly.
+double Overlap(double x, double y, double p);
+
+}  // namespace scoville::device
+
+#endif  // SCOVILLE_DEVICE_PHYSICS_STEP_COST_H_
