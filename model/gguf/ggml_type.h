@@ -1,8 +1,13 @@
 // The storage formats of GGUF tensors that are read, and the shape of their blocks.
+//
+// Units: block sizes in values, block bytes in bytes. Threading: pure functions. Errors: none; a
+// number that is not one of the enumerators is answered by IsKnownGgmlType.
 #ifndef SCOVILLE_MODEL_GGUF_GGML_TYPE_H_
 #define SCOVILLE_MODEL_GGUF_GGML_TYPE_H_
 
 #include <cstdint>
+
+#include "absl/strings/string_view.h"
 
 namespace scoville::model {
 
@@ -20,6 +25,21 @@ enum class GgmlType : uint32_t {
   kQ6_K = 14,
   kBF16 = 30,
 };
+
+bool IsKnownGgmlType(uint32_t number);
+// `Q4_1`; for numbers that are not read, the specification's name or an empty string.
+absl::string_view GgmlTypeName(uint32_t number);
+inline absl::string_view GgmlTypeName(GgmlType type) {
+  return GgmlTypeName(static_cast<uint32_t>(type));
+}
+
+// Values in one block; rows are whole blocks.
+int64_t GgmlBlockSize(GgmlType type);
+// Bytes of one block.
+int64_t GgmlBlockBytes(GgmlType type);
+
+// "F32, F16, Q4_0, …", for error messages.
+absl::string_view KnownGgmlTypeNames();
 
 }  // namespace scoville::model
 

@@ -46,6 +46,9 @@ class GgufFile {
   GgufFile(const GgufFile&) = delete;
   GgufFile& operator=(const GgufFile&) = delete;
 
+  // The path given to Open; empty for Parse.
+  const std::string& path() const { return path_; }
+
   bool Has(absl::string_view key) const;
   // Any integer type of the file is accepted where it fits; a wrong type is kInvalidArgument naming
   // the key and both types.
@@ -66,6 +69,7 @@ class GgufFile {
   GgufFile();
   struct Impl;
   std::unique_ptr<Impl> impl_;
+  std::string path_;
   std::vector<TensorInfo> tensors_;
 };
 
