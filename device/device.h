@@ -65,10 +65,10 @@ class Device {
 
   // Begins a step over `work` (not empty). `done` runs once, at the step's end. Precondition: not
   // busy.
-  void BeginStep(std::vector<SequenceWork> work, StepDone done);
+  void BeginStep(std::vector<SequenceStep> work, StepDone done);
 
   // Predicted duration of a step at the clock the cap admits.
-  Duration Predict(absl::Span<const SequenceWork> work) const;
+  Duration Predict(absl::Span<const SequenceStep> work) const;
 
   // Settles idle energy up to now and reads everything.
   DeviceStatus Status();

@@ -6,34 +6,13 @@
 #ifndef SCOVILLE_DEVICE_RECORDS_H_
 #define SCOVILLE_DEVICE_RECORDS_H_
 
-#include <array>
 #include <cstdint>
 
 #include "base/ids.h"
 #include "base/units.h"
+#include "device/physics/step_cost.h"
 
 namespace scoville::device {
-
-// Where a step's duration went; the parts sum to the duration exactly.
-struct StallTimes {
-  Duration compute;   // matrix arithmetic
-  Duration memory;    // what memory traffic adds beyond it
-  Duration comm;      // collectives that are not hidden
-  Duration fixed;     // issue latency of the layers
-  Duration host;      // host gap: per step and per sequence
-  Duration throttle;  // the clock held down by the power cap
-
-  Duration total() const { return compute + memory + comm + fixed + host + throttle; }
-  StallTimes& operator+=(const StallTimes& o) {
-    compute += o.compute;
-    memory += o.memory;
-    comm += o.comm;
-    fixed += o.fixed;
-    host += o.host;
-    throttle += o.throttle;
-    return *this;
-  }
-};
 
 // Where energy went, by beneficiary. The sum is the device's meter, to the picojoule, after every
 // event.

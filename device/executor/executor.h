@@ -1,6 +1,6 @@
 // What yields a step's tokens. Time, KV, power and scheduling are the same for every executor.
 //
-// Ownership: one executor belongs to one device; spans and pointers in SequenceWork are the
+// Ownership: one executor belongs to one device; spans and pointers in SequenceStep are the
 // scheduler's and stay unchanged until `done` has run. Threading: Execute on the engine thread,
 // `done` on the engine thread, within Execute or later. Errors: none; a step that a device cannot
 // run is refused by the planner, not here.
@@ -18,7 +18,7 @@
 namespace scoville::device {
 
 // One sequence's share of a step: tokens[cached, cached + count) are computed.
-struct SequenceWork {
+struct SequenceStep {
   RequestId request;
   absl::Span<const int32_t> tokens;  // prompt and output so far
   int64_t prompt_tokens = 0;
@@ -51,7 +51,7 @@ class Executor {
   using Done = absl::AnyInvocable<void(std::vector<SequenceResult>)>;
 
   virtual ~Executor() = default;
-  virtual void Execute(absl::Span<const SequenceWork> work, Done done) = 0;
+  virtual void Execute(absl::Span<const SequenceStep> work, Done done) = 0;
 };
 
 }  // namespace scoville::device
