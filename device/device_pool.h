@@ -55,6 +55,7 @@ class DevicePool {
   DevicePool();
   std::unique_ptr<Profile> profile_;
   std::unique_ptr<HostBatcher> batcher_;  // functional: one for all devices
+  std::vector<int32_t> drawable_;         // synthetic: what may come out
   std::vector<std::unique_ptr<Device>> devices_;
 };
 

@@ -16,6 +16,7 @@
 #include "base/units.h"
 #include "model/sampling_params.h"
 #include "model/text/stop_matcher.h"
+#include "model/text/tokenizer.h"
 
 namespace scoville::scheduler {
 
@@ -108,7 +109,9 @@ struct Request {
   ServiceClass service_class = ServiceClass::kStandard;
   std::vector<int32_t> prompt;  // at least one token
   model::SamplingParams sampling;
+  // Stop strings, and where a token's bytes come from: needed only if there are any.
   model::StopMatcher stop_strings;
+  const model::Tokenizer* tokenizer = nullptr;
   std::vector<int32_t>
       stop_tokens;  // end tokens of the model (unless they are to be ignored) and the client's
   int64_t max_tokens = 0;  // >= 1; 0: the rest of the context

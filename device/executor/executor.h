@@ -39,6 +39,8 @@ struct SequenceStep {
 };
 
 struct SequenceResult {
+  int64_t computed = 0;    // the step's count
+  int64_t recomputed = 0;  // the step's recomputed
   bool sampled = false;
   model::SampledToken token;  // if sampled
   std::vector<model::SampledToken>

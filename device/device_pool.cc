@@ -1,0 +1,103 @@
+#include "device/device_pool.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "device/executor/host_batcher.h"
+#include "device/executor/synthetic_executor.h"
+
+namespace scoville::device {
+
+namespace {
+
+bool IsPrintable(absl::string_view bytes) {
+  return !bytes.empty() &&
+         std::all_of(bytes.begin(), bytes.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+// What a synthetic executor may say: every token that is plain printable text, so that its streams
+// can be read.
+std::vector<int32_t> DrawableTokens(const model::LoadedModel& model) {
+  std::vector<int32_t> tokens;
+  for (int32_t t = 0; t < model.config.vocabulary; ++t) {
+    if (!model.tokenizer->IsControl(t) && IsPrintable(model.tokenizer->TokenBytes(t))) {
+      tokens.push_back(t);
+    }
+  }
+  return tokens;
+}
+
+}  // namespace
+
+DevicePool::DevicePool() = default;
+DevicePool::~DevicePool() = default;
+
+std::vector<Device*> DevicePool::devices() const {
+  std::vector<Device*> out;
+  for (const auto& device : devices_) {
+    out.push_back(device.get());
+  }
+  return out;
+}
+
+absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
+                                                               const PoolOptions& options,
+                                                               const model::LoadedModel& model,
+                                                               ComputePool* compute) {
+  if (options.devices < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the pool has ", options.devices, " devices, at least 1 is needed"));
+  }
+  auto pool = std::unique_ptr<DevicePool>(new DevicePool());
+  ASSIGN_OR_RETURN(Profile profile, FindProfile(options.profile));
+  pool->profile_ = std::make_unique<Profile>(std::move(profile));
+  const bool functional = options.executor == ExecutorKind::kFunctional;
+  if (functional) {
+    CHECK(compute != nullptr);
+    if (model.transformer == nullptr) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "model ", model.id, " was loaded without weights; the functional executor needs them"));
+    }
+    pool->batcher_ =
+        std::make_unique<HostBatcher>(loop, compute, model.transformer.get(),
+                                      options.max_step_tokens * std::min(options.devices, 4));
+  } else {
+    pool->drawable_ = DrawableTokens(model);
+    if (pool->drawable_.empty()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the vocabulary of ", model.id, " has no printable token for the synthetic executor"));
+    }
+  }
+  for (int32_t i = 0; i < options.devices; ++i) {
+    DeviceOptions device_options;
+    device_options.id = DeviceId{static_cast<uint32_t>(i)};
+    device_options.chips = options.chips_per_device;
+    device_options.cap = options.cap_per_device;
+    device_options.kv_block_size = options.kv_block_size;
+    device_options.kv_blocks = options.kv_blocks;
+    std::unique_ptr<Executor> executor;
+    if (functional) {
+      if (device_options.kv_blocks == 0) {
+        device_options.kv_blocks = kDefaultFunctionalKvBlocks;
+      }
+      ASSIGN_OR_RETURN(
+          auto storage,
+          model::KvStorage::Create(model.config, device_options.kv_blocks, options.kv_block_size));
+      executor = std::make_unique<FunctionalExecutor>(pool->batcher_.get(), std::move(storage));
+    } else {
+      executor = std::make_unique<SyntheticExecutor>(&pool->drawable_);
+    }
+    absl::StatusOr<std::unique_ptr<Device>> device = Device::Create(
+        loop, pool->profile_.get(), model.config, device_options, std::move(executor));
+    if (!device.ok()) {
+      return absl::Status(device.status().code(),
+                          absl::StrCat("device ", i, ": ", device.status().message()));
+    }
+    pool->devices_.push_back(*std::move(device));
+  }
+  return pool;
+}
+
+}  // namespace scoville::device

@@ -1,0 +1,87 @@
+// Computes the steps of all functional devices of a deployment as one ragged batch on the host.
+//
+// A token depends on its request alone, so steps of different emulated devices that are due
+// together can share one pass over the weights: the pool's size then costs the host nothing. While
+// a batch runs, later steps gather for the next.
+//
+// Ownership: borrows the transformer, the compute pool and the loop; owns the workspace. Threading:
+// engine thread; the arithmetic runs on the pool's lanes. Errors: none.
+#ifndef SCOVILLE_DEVICE_EXECUTOR_HOST_BATCHER_H_
+#define SCOVILLE_DEVICE_EXECUTOR_HOST_BATCHER_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "base/compute_pool.h"
+#include "base/event_loop.h"
+#include "device/executor/executor.h"
+#include "model/compute/kv_storage.h"
+#include "model/compute/transformer.h"
+
+namespace scoville::device {
+
+class HostBatcher {
+ public:
+  // `max_rows`: tokens of one host batch; at least the largest step of one device.
+  HostBatcher(EventLoop* loop, ComputePool* compute, const model::Transformer* transformer,
+              int64_t max_rows);
+  ~HostBatcher();
+  HostBatcher(const HostBatcher&) = delete;
+  HostBatcher& operator=(const HostBatcher&) = delete;
+
+  // `work` and what it points to stay alive until `done` has run.
+  void Enqueue(absl::Span<const SequenceStep> work, model::KvStorage* kv, Executor::Done done);
+
+ private:
+  struct Job {
+    absl::Span<const SequenceStep> work;
+    model::KvStorage* kv;
+    Executor::Done done;
+    std::vector<SequenceResult> results;
+  };
+  // Where a sequence of the host batch came from.
+  struct Origin {
+    size_t job;
+    size_t index;
+  };
+
+  void Flush();
+  void Assemble();
+  void Run(Team& team, int lane);
+  void ConsumeRow(int sequence, int64_t row, absl::Span<float> logits);
+  void Deliver();
+
+  EventLoop* const loop_;
+  ComputePool* const compute_;
+  const model::Transformer* const transformer_;
+  const int64_t max_rows_;
+  std::unique_ptr<model::Transformer::Workspace> workspace_;
+
+  std::vector<Job> pending_;
+  std::vector<Job> running_;
+  std::vector<model::BatchSequence> batch_;
+  std::vector<Origin> origins_;
+  TimerId flush_;
+  bool busy_ = false;
+};
+
+// A functional device's share of the batcher: its pages.
+class FunctionalExecutor final : public Executor {
+ public:
+  FunctionalExecutor(HostBatcher* batcher, std::unique_ptr<model::KvStorage> kv)
+      : batcher_(batcher), kv_(std::move(kv)) {}
+
+  void Execute(absl::Span<const SequenceStep> work, Done done) override {
+    batcher_->Enqueue(work, kv_.get(), std::move(done));
+  }
+
+ private:
+  HostBatcher* const batcher_;
+  const std::unique_ptr<model::KvStorage> kv_;
+};
+
+}  // namespace scoville::device
+
+#endif  // SCOVILLE_DEVICE_EXECUTOR_HOST_BATCHER_H_

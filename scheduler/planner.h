@@ -1,0 +1,50 @@
+// What a device's next step computes: a pure function from a view of its rows to a plan.
+//
+// Decode rows come first, then prompts, each by rank, until the step's token budget is used. A
+// decode row that needs a block takes it from the free ones, else from the lowest-ranked row of the
+// device, which is preempted as a whole; the highest-ranked row is never a victim, so it always
+// advances.
+//
+// Units: tokens and KV blocks. Ownership: values. Threading: pure. Errors: none.
+#ifndef SCOVILLE_SCHEDULER_PLANNER_H_
+#define SCOVILLE_SCHEDULER_PLANNER_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+
+namespace scoville::scheduler {
+
+// One running sequence of the device, as planning sees it.
+struct RowView {
+  int64_t known = 0;     // prompt and output tokens
+  int64_t computed = 0;  // of those, in the KV cache; < known
+  int64_t blocks_owned = 0;
+  bool paused = false;  // its reader is behind: holds its blocks, computes nothing
+
+  bool wants_one() const { return known - computed == 1; }
+};
+
+struct PlanLimits {
+  int64_t max_tokens = 0;
+  int64_t free_blocks = 0;
+  int64_t block_size = 16;
+};
+
+struct PlannedRow {
+  int32_t row = 0;    // index into the view
+  int64_t count = 0;  // tokens to compute
+};
+
+struct StepPlan {
+  std::vector<PlannedRow> rows;    // decodes first, each part in rank order
+  std::vector<int32_t> preempted;  // indices into the view, in the order of preemption
+};
+
+// `rows` in rank order, highest first.
+StepPlan PlanStep(absl::Span<const RowView> rows, const PlanLimits& limits);
+
+}  // namespace scoville::scheduler
+
+#endif  // SCOVILLE_SCHEDULER_PLANNER_H_

@@ -1,0 +1,401 @@
+#include "scheduler/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/string_view.h"
+#include "base/stable_hash.h"
+#include "base/status_macros.h"
+#include "scheduler/admission.h"
+#include "scheduler/planner.h"
+#include "scheduler/scheduler_impl.h"
+
+namespace scoville::scheduler {
+
+Scheduler::Impl::Impl(EventLoop* loop, std::vector<device::Device*> devices,
+                      const SchedulerOptions& options, Observer* observer)
+    : loop_(loop), observer_(observer), options_(options) {
+  CHECK_GT(options.context, 0);
+  CHECK_GT(options.vocabulary, 0);
+  CHECK_GT(options.max_running, 0);
+  CHECK_GT(options.max_step_tokens, 0);
+  for (device::Device* device : devices) {
+    CHECK_EQ(device->id().value, static_cast<uint32_t>(devices_.size()));
+    devices_.push_back(DeviceSlot{device, {}, {}});
+  }
+}
+
+Scheduler::Impl::~Impl() {
+  CHECK(live_.empty());
+  loop_->Cancel(place_);
+  for (DeviceSlot& slot : devices_) {
+    loop_->Cancel(slot.plan);
+  }
+}
+
+LiveRequest* Scheduler::Impl::Find(RequestId id) const {
+  const auto it = live_.find(id.value);
+  return it == live_.end() ? nullptr : it->second.get();
+}
+
+int64_t Scheduler::Impl::LargestDeviceTokens() const {
+  int64_t largest = 0;
+  for (const DeviceSlot& slot : devices_) {
+    largest = std::max(largest, slot.device->kv().num_blocks() * slot.device->kv().block_size());
+  }
+  return largest;
+}
+
+Duration Scheduler::Impl::RetryAfter() const {
+  return std::clamp(end_gap_ * static_cast<int64_t>(waiting_.size() + 1), Milliseconds(100),
+                    Seconds(60));
+}
+
+SubmitResult Scheduler::Impl::Submit(Request request) {
+  const TimePoint now = loop_->Now();
+  AdmissionView view;
+  view.draining = draining_;
+  view.device_ready = !devices_.empty();
+  view.queued_requests = static_cast<int64_t>(waiting_.size());
+  view.queued_tokens = waiting_tokens_;
+  view.largest_device_tokens = LargestDeviceTokens();
+  view.retry_after = RetryAfter();
+  view.now = now;
+  if (std::optional<Refusal> refusal = Admit(request, options_, view)) {
+    observer_->OnRefused(*refusal, now);
+    return SubmitResult{{}, std::move(refusal)};
+  }
+
+  const RequestId id{next_id_++};
+  auto owned = std::make_unique<LiveRequest>();
+  LiveRequest* live = owned.get();
+  live->last_token = LastToken(request, options_, view.largest_device_tokens);
+  live->tokens = std::move(request.prompt);
+  live->request = std::move(request);
+  RequestRecord& record = live->record;
+  record.id = id;
+  record.external_id = live->request.external_id;
+  record.tenant = live->request.tenant;
+  record.service_class = live->request.service_class;
+  record.prompt_tokens = live->known();
+  record.arrival = now;
+  record.seed = live->request.sampling.seed;
+  if (live->request.deadline != TimePoint::Max()) {
+    live->deadline_timer = loop_->RunAt(live->request.deadline, EventClass::kTimer, id.value,
+                                        [this, id] { Cancel(id, Outcome::kDeadlineExceeded); });
+  }
+  live_.emplace(id.value, std::move(owned));
+  waiting_.emplace(live->rank(), live);
+  waiting_tokens_ += live->known();
+  observer_->OnAdmitted(record);
+  PlaceWaiting();
+  return SubmitResult{id, std::nullopt};
+}
+
+void Scheduler::Impl::Cancel(RequestId id, Outcome outcome) {
+  LiveRequest* live = Find(id);
+  if (live == nullptr || live->dying) {
+    return;
+  }
+  if (live->in_step) {
+    // The device may still write its blocks: they are freed when the step ends.
+    live->dying = outcome;
+    return;
+  }
+  Retire(live, outcome);
+  PlaceWaiting();
+}
+
+void Scheduler::Impl::ReaderCaughtUp(RequestId id) {
+  LiveRequest* live = Find(id);
+  if (live == nullptr || !live->paused) {
+    return;
+  }
+  live->paused = false;
+  --paused_;
+  live->record.client_stall += loop_->Now() - live->paused_since;
+  loop_->Cancel(live->slow_reader_timer);
+  if (live->running) {
+    SchedulePlan(devices_[live->record.device.value]);
+  }
+}
+
+void Scheduler::Impl::EndAll(Outcome outcome) {
+  std::vector<RequestId> ids;
+  for (const auto& [id, live] : live_) {
+    ids.push_back(live->record.id);
+  }
+  for (RequestId id : ids) {
+    Cancel(id, outcome);
+  }
+}
+
+Placement Scheduler::Impl::PlacementOf(const LiveRequest& live) const {
+  const device::BlockPool& kv = devices_.front().device->kv();
+  return Placement{kv.BlocksFor(live.known()), kv.BlocksFor(live.last_token), options_.max_running};
+}
+
+std::vector<DeviceLoad> Scheduler::Impl::Loads() const {
+  std::vector<DeviceLoad> loads;
+  loads.reserve(devices_.size());
+  for (const DeviceSlot& slot : devices_) {
+    const device::BlockPool& kv = slot.device->kv();
+    loads.push_back(
+        {true, static_cast<int32_t>(slot.running.size()), kv.used_blocks(), kv.free_blocks()});
+  }
+  return loads;
+}
+
+void Scheduler::Impl::PlaceWaiting() {
+  if (waiting_.empty()) {
+    return;
+  }
+  std::vector<DeviceLoad> loads = Loads();
+  while (!waiting_.empty()) {
+    LiveRequest* live = waiting_.begin()->second;
+    const int32_t chosen = RouteLeastLoaded(loads, PlacementOf(*live));
+    if (chosen < 0) {
+      return;  // first come, first served: nobody passes the head
+    }
+    DeviceSlot& slot = devices_[chosen];
+    Place(live, slot);
+    loads[chosen].running += 1;
+    loads[chosen].used_blocks = slot.device->kv().used_blocks();
+    loads[chosen].free_blocks = slot.device->kv().free_blocks();
+  }
+}
+
+void Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
+  waiting_.erase(live->rank());
+  waiting_tokens_ -= live->known();
+  live->table = device::BlockTable(&slot.device->kv());
+  CHECK(live->table.Grow(live->known()));
+  live->running = true;
+  live->record.device = slot.device->id();
+  const auto at =
+      std::upper_bound(slot.running.begin(), slot.running.end(), live,
+                       [](LiveRequest* a, LiveRequest* b) { return a->rank() < b->rank(); });
+  slot.running.insert(at, live);
+  SchedulePlan(slot);
+}
+
+void Scheduler::Impl::SchedulePlan(DeviceSlot& slot) {
+  if (slot.device->busy() || slot.plan) {
+    return;
+  }
+  const uint32_t index = slot.device->id().value;
+  slot.plan = loop_->RunAt(loop_->Now(), EventClass::kPlan, index, [this, index] { Plan(index); });
+}
+
+void Scheduler::Impl::Plan(uint32_t device) {
+  DeviceSlot& slot = devices_[device];
+  slot.plan = TimerId{};
+  std::vector<RowView> rows;
+  rows.reserve(slot.running.size());
+  for (const LiveRequest* live : slot.running) {
+    rows.push_back({live->known(), live->computed, live->table.size(), live->paused});
+  }
+  const device::BlockPool& kv = slot.device->kv();
+  const StepPlan plan =
+      PlanStep(rows, PlanLimits{options_.max_step_tokens, kv.free_blocks(), kv.block_size()});
+
+  // Commit: preemptions first, since the planned rows grow into what they free.
+  std::vector<LiveRequest*> planned;
+  for (const PlannedRow& row : plan.rows) {
+    planned.push_back(slot.running[row.row]);
+  }
+  std::vector<LiveRequest*> victims;
+  for (int32_t row : plan.preempted) {
+    victims.push_back(slot.running[row]);
+  }
+  for (LiveRequest* victim : victims) {
+    Preempt(victim, slot);
+  }
+  if (!victims.empty() && !place_) {
+    // Another device may have room; its plan cannot be made within this instant's planning.
+    place_ = loop_->RunAt(loop_->Now() + Nanoseconds(1), EventClass::kTimer, 0, [this] {
+      place_ = TimerId{};
+      PlaceWaiting();
+    });
+  }
+  if (planned.empty()) {
+    return;
+  }
+  std::vector<device::SequenceStep> work;
+  std::vector<RequestId> members;
+  for (size_t i = 0; i < planned.size(); ++i) {
+    LiveRequest* live = planned[i];
+    const int64_t count = plan.rows[i].count;
+    CHECK(live->table.Grow(live->computed + count));
+    if (!live->record.was_scheduled) {
+      live->record.was_scheduled = true;
+      live->record.scheduled = loop_->Now();
+    }
+    live->in_step = true;
+    work.push_back(live->StepOf(count));
+    members.push_back(live->record.id);
+  }
+  slot.device->BeginStep(std::move(work), [this, device, members = std::move(members)](
+                                              device::StepOutcome outcome) mutable {
+    Commit(device, std::move(members), std::move(outcome));
+  });
+}
+
+void Scheduler::Impl::Preempt(LiveRequest* live, DeviceSlot& slot) {
+  slot.running.erase(std::find(slot.running.begin(), slot.running.end(), live));
+  live->table.Clear();
+  live->running = false;
+  live->computed = 0;
+  live->record.preemptions += 1;
+  ++preemptions_;
+  waiting_.emplace(live->rank(), live);
+  waiting_tokens_ += live->known();
+  observer_->OnPreempted(live->record, loop_->Now());
+}
+
+void Scheduler::Impl::Commit(uint32_t device, std::vector<RequestId> members,
+                             device::StepOutcome outcome) {
+  observer_->OnStep(outcome.record);
+  for (size_t i = 0; i < members.size(); ++i) {
+    LiveRequest* live = Find(members[i]);
+    CHECK(live != nullptr);
+    CommitRow(live, outcome.results[i], outcome.sequence_energy[i], outcome.record);
+  }
+  PlaceWaiting();
+  SchedulePlan(devices_[device]);
+}
+
+void Scheduler::Impl::CommitRow(LiveRequest* live, device::SequenceResult& result,
+                                const device::EnergyBuckets& energy,
+                                const device::StepRecord& record) {
+  RequestRecord& r = live->record;
+  live->in_step = false;
+  r.prefill_energy += energy.prefill;
+  r.decode_energy += energy.decode;
+  r.waste_energy += energy.waste;
+  r.emulation_lag += record.lag;
+  live->computed += result.computed;
+  r.recomputed_tokens += result.recomputed;
+  live->high_water = std::max(live->high_water, live->computed);
+  if (!result.prompt_scores.empty()) {
+    live->request.sink->OnPromptScores(live->scored, result.prompt_scores);
+    live->scored += static_cast<int64_t>(result.prompt_scores.size());
+  }
+  if (live->dying) {
+    Retire(live, *live->dying);
+    return;
+  }
+  if (result.sampled) {
+    TakeToken(live, result.token);
+    if (std::optional<Outcome> end = EndOf(live, result.token.token)) {
+      Retire(live, *end);
+      return;
+    }
+    PauseIfCongested(live);
+  }
+}
+
+void Scheduler::Impl::TakeToken(LiveRequest* live, const model::SampledToken& token) {
+  RequestRecord& r = live->record;
+  const TimePoint now = loop_->Now();
+  const TimePoint previous = r.output_tokens == 0 ? r.arrival : r.last_token;
+  live->tokens.push_back(token.token);
+  r.output_tokens += 1;
+  if (r.output_tokens == 1) {
+    r.first_token = now;
+  }
+  r.last_token = now;
+  StableHasher hasher;
+  hasher.Add(r.token_hash);
+  hasher.Add(static_cast<uint64_t>(token.token));
+  r.token_hash = hasher.hash().low;
+  observer_->OnToken(r, previous, now);
+  live->request.sink->OnToken(token, now);
+}
+
+std::optional<Outcome> Scheduler::Impl::EndOf(LiveRequest* live, int32_t token) {
+  Request& request = live->request;
+  const std::vector<int32_t>& stops = request.stop_tokens;
+  if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
+    return Outcome::kStop;
+  }
+  // A stop string ends the generation even below min_tokens: only tokens can be kept from being
+  // drawn.
+  if (!request.stop_strings.empty() &&
+      request.stop_strings.Append(request.tokenizer->TokenBytes(token))) {
+    return Outcome::kStop;
+  }
+  if (live->known() >= live->last_token) {
+    return Outcome::kLength;
+  }
+  const Energy limit = request.energy_limit;
+  if (limit > Energy() && live->record.prefill_energy + live->record.decode_energy >= limit) {
+    return Outcome::kEnergy;
+  }
+  return std::nullopt;
+}
+
+void Scheduler::Impl::PauseIfCongested(LiveRequest* live) {
+  if (live->paused || !live->request.sink->Congested()) {
+    return;
+  }
+  live->paused = true;
+  live->paused_since = loop_->Now();
+  ++paused_;
+  const RequestId id = live->record.id;
+  live->slow_reader_timer =
+      loop_->RunAt(loop_->Now() + options_.slow_reader_timeout, EventClass::kTimer, id.value,
+                   [this, id] { Cancel(id, Outcome::kSlowConsumer); });
+}
+
+void Scheduler::Impl::Retire(LiveRequest* live, Outcome outcome) {
+  CHECK(!live->in_step);
+  const TimePoint now = loop_->Now();
+  RequestRecord& r = live->record;
+  if (live->running) {
+    DeviceSlot& slot = devices_[r.device.value];
+    slot.running.erase(std::find(slot.running.begin(), slot.running.end(), live));
+  } else {
+    CHECK_EQ(waiting_.erase(live->rank()), size_t{1});
+    waiting_tokens_ -= live->known();
+  }
+  live->table.Clear();
+  loop_->Cancel(live->deadline_timer);
+  loop_->Cancel(live->slow_reader_timer);
+  if (live->paused) {
+    --paused_;
+    r.client_stall += now - live->paused_since;
+  }
+  r.outcome = outcome;
+  r.end = now;
+  // Smoothed over about eight ends; integers, so that two runs agree.
+  const Duration gap = std::min(now - last_end_, Seconds(10));
+  end_gap_ = (end_gap_ * 7 + gap) / 8;
+  last_end_ = now;
+  observer_->OnRequest(r);
+  live->request.sink->OnEnd(r);
+  live_.erase(r.id.value);
+}
+
+Scheduler::Scheduler(EventLoop* loop, std::vector<device::Device*> devices,
+                     const SchedulerOptions& options, Observer* observer)
+    : impl_(std::make_unique<Impl>(loop, std::move(devices), options, observer)) {}
+Scheduler::~Scheduler() = default;
+
+SubmitResult Scheduler::Submit(Request request) { return impl_->Submit(std::move(request)); }
+void Scheduler::Cancel(RequestId id, Outcome outcome) { impl_->Cancel(id, outcome); }
+void Scheduler::ReaderCaughtUp(RequestId id) { impl_->ReaderCaughtUp(id); }
+void Scheduler::StartDrain() { impl_->StartDrain(); }
+void Scheduler::EndAll(Outcome outcome) { impl_->EndAll(outcome); }
+bool Scheduler::idle() const { return impl_->idle(); }
+PoolStatus Scheduler::Status() const { return impl_->Status(); }
+std::vector<RequestStatus> Scheduler::Requests(int64_t limit) const {
+  return impl_->Requests(limit);
+}
+std::optional<RequestStatus> Scheduler::Explain(RequestId id) const { return impl_->Explain(id); }
+std::optional<RequestStatus> Scheduler::Explain(absl::string_view external_id) const {
+  return impl_->Explain(external_id);
+}
+const SchedulerOptions& Scheduler::options() const { return impl_->options(); }
+
+}  // namespace scoville::scheduler

@@ -1,0 +1,99 @@
+// The state and the steps of the scheduler; private to scheduler/. The contract is README.md.
+//
+// Ownership and threading as Scheduler.
+#ifndef SCOVILLE_SCHEDULER_SCHEDULER_IMPL_H_
+#define SCOVILLE_SCHEDULER_SCHEDULER_IMPL_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/event_loop.h"
+#include "device/device.h"
+#include "scheduler/live_request.h"
+#include "scheduler/observer.h"
+#include "scheduler/router.h"
+#include "scheduler/scheduler.h"
+
+namespace scoville::scheduler {
+
+class Scheduler::Impl {
+ public:
+  Impl(EventLoop* loop, std::vector<device::Device*> devices, const SchedulerOptions& options,
+       Observer* observer);
+  ~Impl();
+
+  SubmitResult Submit(Request request);
+  void Cancel(RequestId id, Outcome outcome);
+  void ReaderCaughtUp(RequestId id);
+  void StartDrain() { draining_ = true; }
+  void EndAll(Outcome outcome);
+
+  bool idle() const { return live_.empty(); }
+  PoolStatus Status() const;
+  std::vector<RequestStatus> Requests(int64_t limit) const;
+  std::optional<RequestStatus> Explain(RequestId id) const;
+  std::optional<RequestStatus> Explain(absl::string_view external_id) const;
+  const SchedulerOptions& options() const { return options_; }
+
+ private:
+  // One device and the sequences placed on it, highest rank (oldest) first.
+  struct DeviceSlot {
+    device::Device* device;
+    std::vector<LiveRequest*> running;
+    TimerId plan;  // pending plan event
+  };
+
+  LiveRequest* Find(RequestId id) const;
+  Placement PlacementOf(const LiveRequest& live) const;
+  std::vector<DeviceLoad> Loads() const;
+  int64_t LargestDeviceTokens() const;
+  Duration RetryAfter() const;
+
+  // Moves requests from the queue's head onto devices while they fit.
+  void PlaceWaiting();
+  void Place(LiveRequest* live, DeviceSlot& slot);
+  void SchedulePlan(DeviceSlot& slot);
+  void Plan(uint32_t device);
+  void Preempt(LiveRequest* live, DeviceSlot& slot);
+
+  // The one place that takes a step's results in.
+  void Commit(uint32_t device, std::vector<RequestId> members, device::StepOutcome outcome);
+  void CommitRow(LiveRequest* live, device::SequenceResult& result,
+                 const device::EnergyBuckets& energy, const device::StepRecord& record);
+  void TakeToken(LiveRequest* live, const model::SampledToken& token);
+  std::optional<Outcome> EndOf(LiveRequest* live, int32_t token);
+  void PauseIfCongested(LiveRequest* live);
+  // The only exit: unlinks, frees, reports, destroys.
+  void Retire(LiveRequest* live, Outcome outcome);
+
+  // status_report.cc
+  RequestStatus StatusOf(const LiveRequest& live) const;
+  void ExplainQueued(const LiveRequest& live, RequestStatus& status) const;
+  void ExplainRunning(const LiveRequest& live, RequestStatus& status) const;
+
+  EventLoop* const loop_;
+  Observer* const observer_;
+  const SchedulerOptions options_;
+
+  std::vector<DeviceSlot> devices_;
+  std::map<uint64_t, LiveRequest*> waiting_;               // by rank
+  std::map<uint64_t, std::unique_ptr<LiveRequest>> live_;  // by id
+  int64_t waiting_tokens_ = 0;
+  int64_t paused_ = 0;
+  int64_t preemptions_ = 0;
+  TimerId place_;  // pending placement after a preemption
+  uint64_t next_id_ = 1;
+  bool draining_ = false;
+  // For retry_after: when requests last ended, and the smoothed gap between two ends.
+  TimePoint last_end_;
+  Duration end_gap_ = Milliseconds(100);
+};
+
+}  // namespace scoville::scheduler
+
+#endif  // SCOVILLE_SCHEDULER_SCHEDULER_IMPL_H_

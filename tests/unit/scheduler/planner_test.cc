@@ -1,0 +1,105 @@
+#include "scheduler/planner.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "base/random.h"
+
+namespace scoville::scheduler {
+namespace {
+
+RowView Decode(int64_t known, int64_t blocks) { return RowView{known, known - 1, blocks, false}; }
+RowView Prompt(int64_t known, int64_t computed) {
+  return RowView{known, computed, (known + 15) / 16, false};
+}
+
+TEST(PlannerTest, DecodesComeBeforePromptsAndShareTheBudget) {
+  const std::vector<RowView> rows = {Prompt(100, 0), Decode(20, 2), Prompt(50, 10), Decode(33, 3)};
+  const StepPlan plan = PlanStep(rows, {64, 10, 16});
+  ASSERT_EQ(plan.rows.size(), 3u);
+  EXPECT_EQ(plan.rows[0].row, 1);
+  EXPECT_EQ(plan.rows[1].row, 3);
+  EXPECT_EQ(plan.rows[2].row, 0);
+  EXPECT_EQ(plan.rows[2].count, 62);
+  EXPECT_TRUE(plan.preempted.empty());
+}
+
+TEST(PlannerTest, TheOldestTakesBlocksFromTheNewest) {
+  // Row 0 enters a new block, none is free.
+  const std::vector<RowView> rows = {Decode(17, 1), Decode(20, 2), Prompt(40, 0)};
+  const StepPlan plan = PlanStep(rows, {512, 0, 16});
+  EXPECT_EQ(plan.preempted, (std::vector<int32_t>{2}));
+  ASSERT_EQ(plan.rows.size(), 2u);
+  EXPECT_EQ(plan.rows[0].row, 0);
+  EXPECT_EQ(plan.rows[1].row, 1);
+}
+
+TEST(PlannerTest, ARowWithoutVictimsBelowGoesItself) {
+  std::vector<RowView> rows = {Decode(20, 2), Decode(33, 2)};
+  rows[0].paused = true;
+  const StepPlan plan = PlanStep(rows, {512, 0, 16});
+  EXPECT_TRUE(plan.rows.empty());
+  EXPECT_EQ(plan.preempted, (std::vector<int32_t>{1}));
+}
+
+TEST(PlannerTest, PausedRowsKeepTheirPlaceButComputeNothing) {
+  std::vector<RowView> rows = {Decode(20, 2), Decode(21, 2)};
+  rows[0].paused = true;
+  const StepPlan plan = PlanStep(rows, {512, 5, 16});
+  ASSERT_EQ(plan.rows.size(), 1u);
+  EXPECT_EQ(plan.rows[0].row, 1);
+}
+
+// What any plan must satisfy, over random views.
+TEST(PlannerTest, PlansAreFeasibleAndTheFirstRowAlwaysAdvances) {
+  for (uint64_t seed = 1; seed <= 2'000; ++seed) {
+    std::vector<RowView> rows;
+    const int64_t n = 1 + static_cast<int64_t>(RandomBelow(seed, 0, 0, 12));
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t known = 1 + static_cast<int64_t>(RandomBelow(seed, 1, i, 90));
+      const bool decode = RandomBelow(seed, 2, i, 2) == 0;
+      const int64_t computed =
+          decode ? known - 1 : static_cast<int64_t>(RandomBelow(seed, 3, i, known));
+      const int64_t owned = decode ? (computed + 15) / 16 : (known + 15) / 16;
+      rows.push_back({known, computed, owned, i > 0 && RandomBelow(seed, 4, i, 5) == 0});
+    }
+    const PlanLimits limits{1 + static_cast<int64_t>(RandomBelow(seed, 5, 0, 64)),
+                            static_cast<int64_t>(RandomBelow(seed, 6, 0, 4)), 16};
+    const StepPlan plan = PlanStep(rows, limits);
+    std::vector<bool> gone(rows.size(), false);
+    int64_t free_blocks = limits.free_blocks;
+    for (int32_t victim : plan.preempted) {
+      ASSERT_FALSE(gone[victim]);
+      gone[victim] = true;
+      free_blocks += rows[victim].blocks_owned;
+    }
+    int64_t tokens = 0;
+    for (const PlannedRow& row : plan.rows) {
+      ASSERT_FALSE(gone[row.row]);
+      ASSERT_FALSE(rows[row.row].paused);
+      ASSERT_GE(row.count, 1);
+      ASSERT_LE(row.count, rows[row.row].known - rows[row.row].computed);
+      tokens += row.count;
+      const int64_t blocks = (rows[row.row].computed + row.count + 15) / 16;
+      free_blocks -= std::max<int64_t>(0, blocks - rows[row.row].blocks_owned);
+    }
+    ASSERT_LE(tokens, limits.max_tokens) << "seed " << seed;
+    ASSERT_GE(free_blocks, 0) << "seed " << seed;
+    const bool first_fits_alone =
+        n > 1 || rows[0].blocks_owned * 16 >= rows[0].computed + 1 || limits.free_blocks > 0;
+    if (first_fits_alone && !gone[0] && rows[0].wants_one()) {
+      ASSERT_FALSE(plan.rows.empty());
+      ASSERT_EQ(plan.rows[0].row, 0) << "seed " << seed;
+    }
+    if (first_fits_alone && n > 1 && gone[0]) {
+      // Only when everybody else together owns nothing.
+      int64_t others = limits.free_blocks;
+      for (size_t i = 1; i < rows.size(); ++i) others += rows[i].blocks_owned;
+      ASSERT_EQ(others, 0) << "seed " << seed;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace scoville::scheduler
