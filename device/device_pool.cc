@@ -12,17 +12,18 @@ namespace scoville::device {
 
 namespace {
 
-bool IsPrintable(absl::string_view bytes) {
-  return !bytes.empty() &&
-         std::all_of(bytes.begin(), bytes.end(), [](char c) { return c >= ' ' && c <= '~'; });
+// A space and at least two letters.
+bool IsWord(absl::string_view bytes) {
+  return bytes.size() >= 3 && bytes[0] == ' ' &&
+         std::all_of(bytes.begin() + 1, bytes.end(), [](char c) { return c >= 'a' && c <= 'z'; });
 }
 
-// What a synthetic executor may say: every token that is plain printable text, so that its streams
-// can be read.
+// What a synthetic executor may say: every token that is a plain word, so that its streams can be
+// read.
 std::vector<int32_t> DrawableTokens(const model::LoadedModel& model) {
   std::vector<int32_t> tokens;
   for (int32_t t = 0; t < model.config.vocabulary; ++t) {
-    if (!model.tokenizer->IsControl(t) && IsPrintable(model.tokenizer->TokenBytes(t))) {
+    if (!model.tokenizer->IsControl(t) && IsWord(model.tokenizer->TokenBytes(t))) {
       tokens.push_back(t);
     }
   }
@@ -67,7 +68,7 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
     pool->drawable_ = DrawableTokens(model);
     if (pool->drawable_.empty()) {
       return absl::FailedPreconditionError(absl::StrCat(
-          "the vocabulary of ", model.id, " has no printable token for the synthetic executor"));
+          "the vocabulary of ", model.id, " has no plain word for the synthetic executor"));
     }
   }
   for (int32_t i = 0; i < options.devices; ++i) {
