@@ -50,25 +50,31 @@ std::string Quote(absl::string_view text) {
                                  : absl::StrCat("'", text.substr(0, kLongest), "…'");
 }
 
-// Refuses unasked keys of `node` and of everything below it.
-absl::Status FinishNode(const YamlTree& tree, const YamlTreeNode& node, const std::string& path) {
-  for (size_t i = 0; i < node.children.size(); ++i) {
-    std::string child_path = absl::StrCat(path, "[", i, "]");
-    if (node.kind == YamlKind::kMap) {
-      const YamlTreeNode::Key& key = node.keys[i];
-      child_path = JoinPath(path, key.name);
-      if (!key.asked) {
-        std::vector<std::string> known = node.asked;
-        std::sort(known.begin(), known.end());
-        const std::string hint = DidYouMean(key.name, known);
-        return YamlError(tree.file, key.line, key.column, path,
-                         absl::StrCat("unknown key ", Quote(key.name), hint,
-                                      hint.empty() && !known.empty()
-                                          ? absl::StrCat("; known: ", absl::StrJoin(known, ", "))
-                                          : ""));
-      }
+// Refuses unasked keys of the mapping `node` itself.
+absl::Status CheckKeys(const YamlTree& tree, const YamlTreeNode& node, absl::string_view path) {
+  for (const YamlTreeNode::Key& key : node.keys) {
+    if (key.asked) {
+      continue;
     }
-    RETURN_IF_ERROR(FinishNode(tree, *node.children[i], child_path));
+    std::vector<std::string> known = node.asked;
+    std::sort(known.begin(), known.end());
+    std::string hint = DidYouMean(key.name, known);
+    if (hint.empty() && !known.empty()) {
+      hint = absl::StrCat("; known: ", absl::StrJoin(known, ", "));
+    }
+    return YamlError(tree.file, key.line, key.column, path,
+                     absl::StrCat("unknown key ", Quote(key.name), hint));
+  }
+  return absl::OkStatus();
+}
+
+// Refuses unasked keys of `node` and of everything below it.
+absl::Status CheckTree(const YamlTree& tree, const YamlTreeNode& node, const std::string& path) {
+  RETURN_IF_ERROR(CheckKeys(tree, node, path));
+  for (size_t i = 0; i < node.children.size(); ++i) {
+    const std::string child_path = node.kind == YamlKind::kMap ? JoinPath(path, node.keys[i].name)
+                                                               : absl::StrCat(path, "[", i, "]");
+    RETURN_IF_ERROR(CheckTree(tree, *node.children[i], child_path));
   }
   return absl::OkStatus();
 }
@@ -311,7 +317,11 @@ absl::Status YamlMap::Error(absl::string_view key, absl::string_view what) const
                           : Child(key, child).Error(what);
 }
 
-absl::Status YamlMap::Finish() const { return FinishNode(*node_.tree_, *node_.node_, node_.path_); }
+absl::Status YamlMap::Finish() const { return CheckTree(*node_.tree_, *node_.node_, node_.path_); }
+
+absl::Status YamlMap::FinishKeys() const {
+  return CheckKeys(*node_.tree_, *node_.node_, node_.path_);
+}
 
 YamlDocument::YamlDocument(std::unique_ptr<YamlTree> tree) : tree_(std::move(tree)) {}
 YamlDocument::YamlDocument(YamlDocument&&) noexcept = default;
@@ -343,6 +353,6 @@ YamlNode YamlDocument::RootNode() const { return YamlNode(tree_.get(), tree_->ro
 
 absl::StatusOr<YamlMap> YamlDocument::Root() const { return RootNode().AsMap(); }
 
-absl::Status YamlDocument::Finish() const { return FinishNode(*tree_, *tree_->root, ""); }
+absl::Status YamlDocument::Finish() const { return CheckTree(*tree_, *tree_->root, ""); }
 
 }  // namespace scoville

@@ -143,6 +143,9 @@ class YamlMap {
 
   // Refuses keys, here and below, that nobody asked for.
   absl::Status Finish() const;
+  // The same for this mapping's own keys only: for a schema whose keys are all asked for (Has)
+  // before any is read, so that a mistyped key is not reported as a missing one.
+  absl::Status FinishKeys() const;
 
  private:
   friend class YamlNode;

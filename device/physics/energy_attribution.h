@@ -12,10 +12,8 @@
 #ifndef SCOVILLE_DEVICE_PHYSICS_ENERGY_ATTRIBUTION_H_
 #define SCOVILLE_DEVICE_PHYSICS_ENERGY_ATTRIBUTION_H_
 
-#include <array>
 #include <cstdint>
 
-#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "base/units.h"
 #include "device/physics/power_model.h"
@@ -24,24 +22,22 @@
 
 namespace scoville::device {
 
-// Where every picojoule of a device ends.
-enum class EnergyBucket : uint8_t { kPrefill = 0, kDecode = 1, kIdle = 2, kWaste = 3 };
-inline constexpr int kEnergyBuckets = 4;
-
-absl::string_view EnergyBucketName(EnergyBucket bucket);
-
-// Energy by bucket; its total equals the device's meter after every event.
-struct EnergyBuckets {
-  std::array<Energy, kEnergyBuckets> energy;
-
-  Energy& operator[](EnergyBucket b) { return energy[static_cast<int>(b)]; }
-  const Energy& operator[](EnergyBucket b) const { return energy[static_cast<int>(b)]; }
-  Energy total() const { return energy[0] + energy[1] + energy[2] + energy[3]; }
-};
-
 // Splits `energy` over `weights` into `shares` (same length, not empty): share i is
 // floor(E W_i / W) - floor(E W_(i-1) / W) with W_i the running sums. All weights zero: equally.
 void SplitEnergy(Energy energy, absl::Span<const uint64_t> weights, absl::Span<Energy> shares);
+
+// A step's energy by what drew it.
+struct StepEnergyTerms {
+  Energy compute;       // switching of the matrix units
+  Energy memory;        // HBM traffic
+  Energy link;          // traffic between chips
+  Energy static_power;  // retention, leakage, clock trees, and all of the host gap
+
+  Energy total() const { return compute + memory + link + static_power; }
+};
+
+// Splits PowerModel::StepEnergy(price, state) into its terms.
+StepEnergyTerms SplitStepTerms(const PowerModel& power, const StepPrice& price, int state);
 
 // One sequence's part of a step's energy. waste: its recomputed tokens' share.
 struct SequenceEnergy {

@@ -34,11 +34,13 @@ struct ForwardPower {
   double linear_bytes = 0;  // weights and activations
   double attention_flops = 0;
   double attention_bytes = 0;  // KV
-  double head = 0;             // FLOPs and bytes
+  double head_flops = 0;
+  double head_bytes = 0;
   double links = 0;
 
   double total() const {
-    return floor + linear_flops + linear_bytes + attention_flops + attention_bytes + head + links;
+    return floor + linear_flops + linear_bytes + attention_flops + attention_bytes + head_flops +
+           head_bytes + links;
   }
 };
 
@@ -58,8 +60,8 @@ class PowerModel {
   // Exactly HostGap x host_gap + Forward x forward.
   Energy StepEnergy(const StepPrice& price, int state) const;
 
-  // The most any step can draw at `state`: floor plus the worst mix of matrix and memory work that
-  // the overlap allows, at the costliest rate.
+  // The most any phase of any step can draw at `state`: the floor plus the worst mix of matrix and
+  // memory work that the overlap allows, at the costliest rate.
   Power WorstCase(int state) const;
   // The highest state whose worst case is at or below `cap`; none if even the lowest is above it.
   std::optional<int> HighestStateUnder(Power cap) const;

@@ -66,7 +66,7 @@ struct PState {
 struct Profile {
   std::string name;
   std::string description;
-  // A what-if is never selected by a default and is reported as "no forecast".
+  // A what-if is never a default, and reports that use it say that it is no forecast.
   bool what_if = false;
 
   // Matrix rates at the top clock, FLOP/s, and the rates mixed-width products run at.
@@ -130,7 +130,8 @@ struct Profile {
   // Made at load.
   std::vector<PState> pstates;  // slowest first
   NumberStatus weakest = NumberStatus::kPublished;
-  Hash128 content_hash;  // over names and values in the schema's order, not over comments
+  // Over name, values, statuses and ranges in the schema's order; not over texts and layout.
+  Hash128 content_hash;
 
   double Peak(MathType type) const { return peak[static_cast<int>(type)].value; }
   double EnergyPerFlop(MathType type) const {

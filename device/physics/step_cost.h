@@ -28,6 +28,15 @@ struct StallTimes {
   Duration throttle;  // what a clock below the wanted one adds to all of these
 
   Duration total() const { return host + compute + memory + comm + fixed + throttle; }
+  StallTimes& operator+=(const StallTimes& o) {
+    host += o.host;
+    compute += o.compute;
+    memory += o.memory;
+    comm += o.comm;
+    fixed += o.fixed;
+    throttle += o.throttle;
+    return *this;
+  }
 };
 
 // The clock of a step: a state of Profile::pstates.
@@ -56,7 +65,8 @@ struct StepPrice {
   StepTerm attention[kStepRoles];
   StepTerm head;
   double link_bytes_per_chip = 0;
-  double comm_share = 0;  // of the forward phase
+  double forward_seconds = 0;  // before rounding
+  double comm_share = 0;       // of the forward phase
 
   double flops_model = 0;     // all chips, as the model needs
   double flops_executed = 0;  // all chips, as the tiles run
