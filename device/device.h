@@ -30,9 +30,9 @@
 namespace scoville::device {
 
 struct DeviceOptions {
-  DeviceId id;
+  DeviceId id{};
   int32_t chips = 1;      // tensor-parallel group
-  Power cap;              // of the device; zero: chips x TDP
+  Power cap{};            // of the device; zero: chips x TDP
   int64_t kv_blocks = 0;  // zero: what the chip's memory holds beside the weights
   int64_t kv_block_size = 16;
 };

@@ -18,13 +18,10 @@ uint64_t Weight(double watts) { return static_cast<uint64_t>(std::max(0.0, watts
 
 EnergyTerms StepTerms(const PowerModel& power, const StepPrice& price, int state) {
   const ForwardPower parts = power.ForwardParts(price, state);
-  // The head multiplies at the rate of the layers, so its arithmetic costs the same per operation.
-  const double head_flops = std::min(
-      parts.head, parts.linear_flops * price.head.flops_executed / price.linear.flops_executed);
   const std::array<uint64_t, 4> weights = {
-      Weight(parts.linear_flops + parts.attention_flops + head_flops),
-      Weight(parts.linear_bytes + parts.attention_bytes + parts.head - head_flops),
-      Weight(parts.links), Weight(parts.floor)};
+      Weight(parts.linear_flops + parts.attention_flops + parts.head_flops),
+      Weight(parts.linear_bytes + parts.attention_bytes + parts.head_bytes), Weight(parts.links),
+      Weight(parts.floor)};
   std::array<Energy, 4> shares;
   SplitEnergy(power.Forward(price, state) * price.forward, weights, absl::MakeSpan(shares));
   EnergyTerms terms;

@@ -212,11 +212,11 @@ TEST(SchedulerTest, DrainRefusesNewWorkAndFinishesTheOld) {
 }
 
 TEST(SchedulerTest, PromptScoresComeOnceEachAlsoAcrossPreemption) {
-  Core core({.kv_blocks = 10, .max_step_tokens = 16});
+  Core core({.kv_blocks = 8, .max_step_tokens = 16});
   std::vector<std::shared_ptr<SinkLog>> logs;
   for (int i = 0; i < 3; ++i) {
     logs.push_back(std::make_shared<SinkLog>());
-    Request request = core.NewRequest(40, 40, logs.back());
+    Request request = core.NewRequest(40, 60, logs.back());
     request.sampling.prompt_logprobs = 0;
     core.scheduler->Submit(std::move(request));
   }
