@@ -1,0 +1,70 @@
+// What the daemon can be told, with the defaults.
+//
+// Every value is one key of the configuration file; server/config/settings.h has the table that
+// gives a key its name, limits and help, and server/config/load_config.h merges flags, environment
+// and file.
+//
+// Units: in the types; a written value carries its unit (250W, 512MiB, 30s). Zero means what the
+// field's comment says. Ownership: a plain value. Threading: immutable once loaded. Errors: none.
+#ifndef SCOVILLE_SERVER_CONFIG_CONFIG_H_
+#define SCOVILLE_SERVER_CONFIG_CONFIG_H_
+
+#include <cstdint>
+#include <string>
+
+#include "base/units.h"
+
+namespace scoville::server {
+
+struct ServerConfig {
+  struct Listeners {
+    std::string grpc = "127.0.0.1:50051";
+    std::string http = "127.0.0.1:8000";
+    bool allow_public = false;  // addresses that other machines can reach
+  };
+  struct Model {
+    std::string path;  // empty: DefaultModelPath()
+    std::string id;    // empty: the file's stem in lower case
+  };
+  struct Pool {
+    int64_t devices = 4;
+    std::string profile = "jalapeno-gen1";
+    int64_t chips_per_device = 1;
+    Power cap_per_device;   // zero: the profile's TDP
+    int64_t kv_blocks = 0;  // per device; zero: as many as fit
+  };
+  struct Limits {
+    int64_t max_queued_requests = 1024;
+    int64_t max_queued_tokens = 8 << 20;  // prompt tokens of queued requests
+    int64_t max_running = 256;            // sequences per device
+    int64_t max_step_tokens = 512;        // rows of one step
+    Duration max_request_duration = Seconds(600);
+    Duration slow_reader_timeout = Seconds(30);
+    int64_t http_connections = 256;
+    Bytes http_body = Bytes(8 << 20);
+  };
+  struct Drain {
+    Duration lameduck = Seconds(5);  // not ready, but still accepting
+    Duration deadline = Seconds(270);
+  };
+  struct Log {
+    std::string level = "info";
+    std::string format = "auto";  // text on a terminal, else json
+  };
+  struct Compute {
+    int64_t lanes = 0;  // worker threads of the functional executor; zero: one per core
+  };
+
+  Listeners listeners;
+  Model model;
+  std::string executor = "functional";
+  Pool pool;
+  Limits limits;
+  Drain drain;
+  Log log;
+  Compute compute;
+};
+
+}  // namespace scoville::server
+
+#endif  // SCOVILLE_SERVER_CONFIG_CONFIG_H_

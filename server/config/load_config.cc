@@ -1,0 +1,254 @@
+#include "server/config/load_config.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/nearest_name.h"
+#include "base/status_macros.h"
+#include "base/yaml_reader.h"
+#include "server/config/address.h"
+#include "server/config/settings.h"
+
+namespace scoville::server {
+
+namespace {
+
+using Environment = std::vector<std::pair<std::string, std::string>>;
+
+absl::Status From(const absl::Status& status, absl::string_view origin, absl::string_view path) {
+  return absl::Status(status.code(), absl::StrCat(origin, ": ", path, ": ", status.message()));
+}
+
+std::string Find(const Environment& environment, absl::string_view name) {
+  for (const auto& [key, value] : environment) {
+    if (key == name) {
+      return value;
+    }
+  }
+  return "";
+}
+
+// Variables that Kubernetes sets in every container for a Service called `scoville` (or
+// `scoville-…`): SCOVILLE_PORT=tcp://…, SCOVILLE_SERVICE_HOST, SCOVILLE_PORT_8000_TCP_ADDR.
+bool IsKubernetesServiceVariable(absl::string_view name, absl::string_view value) {
+  return absl::EndsWith(name, "_SERVICE_HOST") || absl::StrContains(name, "_SERVICE_PORT") ||
+         absl::StrContains(name, "_TCP_") || absl::StrContains(name, "_UDP_") ||
+         (absl::StrContains(name, "_PORT") && absl::StrContains(value, "://"));
+}
+
+class Merger {
+ public:
+  explicit Merger(LoadedConfig* out) : out_(out), settings_(BindSettings(&out->config)) {
+    origins_.assign(settings_.size(), "default");
+  }
+
+  absl::Status ReadFile(const std::string& file);
+  absl::Status ReadEnvironment(const Environment& environment);
+  absl::Status ReadFlags(const std::vector<FlagValue>& flags);
+  absl::Status Validate() const;
+  void WriteOrigins();
+
+ private:
+  absl::Status CheckAddress(absl::string_view path, const std::string& text) const;
+  std::string OriginOf(absl::string_view path) const;
+
+  LoadedConfig* const out_;
+  std::vector<Setting> settings_;
+  std::vector<std::string> origins_;
+};
+
+absl::Status Merger::ReadFile(const std::string& file) {
+  ASSIGN_OR_RETURN(YamlDocument document, YamlDocument::Load(file));
+  ASSIGN_OR_RETURN(YamlMap root, document.Root());
+  // All sections are asked for before any value is read, so that a mistyped key is reported as
+  // unknown and not lost behind another error.
+  std::map<std::string, YamlMap> sections;
+  for (const Setting& setting : settings_) {
+    const std::string name = setting.section();
+    if (name.empty()) {
+      root.Has(setting.key());
+      continue;
+    }
+    auto it = sections.find(name);
+    if (it == sections.end()) {
+      ASSIGN_OR_RETURN(YamlMap section, root.MapOrEmpty(name));
+      it = sections.emplace(name, std::move(section)).first;
+    }
+    it->second.Has(setting.key());
+  }
+  RETURN_IF_ERROR(document.Finish());
+  for (size_t i = 0; i < settings_.size(); ++i) {
+    const std::string name = settings_[i].section();
+    const YamlMap& map = name.empty() ? root : sections.at(name);
+    ASSIGN_OR_RETURN(const bool there, settings_[i].SetFromYaml(map));
+    if (there) {
+      ASSIGN_OR_RETURN(const YamlNode node, map.Node(settings_[i].key()));
+      origins_[i] = absl::StrCat("file ", file, ":", node.line());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Merger::ReadEnvironment(const Environment& environment) {
+  std::vector<std::string> kubernetes;
+  std::vector<std::string> known;
+  for (const Setting& setting : settings_) {
+    known.push_back(setting.environment());
+  }
+  for (const auto& [name, value] : environment) {
+    if (!absl::StartsWith(name, "SCOVILLE_") || name == "SCOVILLE_CONFIG") {
+      continue;
+    }
+    const auto at = std::find(known.begin(), known.end(), name);
+    if (at != known.end()) {
+      const size_t i = static_cast<size_t>(at - known.begin());
+      if (absl::Status set = settings_[i].SetFromText(value); !set.ok()) {
+        return From(set, absl::StrCat("environment ", name), settings_[i].path());
+      }
+      origins_[i] = absl::StrCat("environment ", name);
+    } else if (IsKubernetesServiceVariable(name, value)) {
+      kubernetes.push_back(name);
+    } else {
+      out_->warnings.push_back(
+          absl::StrCat("environment ", name, ": no such key, ignored", DidYouMean(name, known)));
+    }
+  }
+  if (!kubernetes.empty()) {
+    out_->warnings.push_back(absl::StrCat(
+        absl::StrJoin(kubernetes, ", "),
+        ": set by Kubernetes for a Service of this name, ignored; enableServiceLinks: false in "
+        "the pod keeps them out"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Merger::ReadFlags(const std::vector<FlagValue>& flags) {
+  for (const FlagValue& flag : flags) {
+    const auto at = std::find_if(settings_.begin(), settings_.end(),
+                                 [&](const Setting& s) { return s.path() == flag.path; });
+    CHECK(at != settings_.end());
+    if (absl::Status set = at->SetFromText(flag.text); !set.ok()) {
+      return From(set, absl::StrCat("flag ", flag.flag), flag.path);
+    }
+    origins_[static_cast<size_t>(at - settings_.begin())] = absl::StrCat("flag ", flag.flag);
+  }
+  return absl::OkStatus();
+}
+
+std::string Merger::OriginOf(absl::string_view path) const {
+  for (size_t i = 0; i < settings_.size(); ++i) {
+    if (settings_[i].path() == path) {
+      return origins_[i];
+    }
+  }
+  return "";
+}
+
+absl::Status Merger::CheckAddress(absl::string_view path, const std::string& text) const {
+  const absl::StatusOr<HostPort> address = ParseHostPort(text);
+  if (!address.ok()) {
+    return From(address.status(), OriginOf(path), path);
+  }
+  if (!address->is_loopback() && !out_->config.listeners.allow_public) {
+    return From(absl::InvalidArgumentError(absl::StrCat(
+                    text,
+                    " can be reached from other machines, and there is no authentication "
+                    "yet: whoever connects may use every device. Bind to 127.0.0.1, or set "
+                    "listeners.allow_public: true where the network keeps strangers out")),
+                OriginOf(path), path);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Merger::Validate() const {
+  const ServerConfig::Listeners& listeners = out_->config.listeners;
+  RETURN_IF_ERROR(CheckAddress("listeners.grpc", listeners.grpc));
+  RETURN_IF_ERROR(CheckAddress("listeners.http", listeners.http));
+  const absl::StatusOr<HostPort> grpc = ParseHostPort(listeners.grpc);
+  if (listeners.grpc == listeners.http && grpc->port != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("listeners.grpc and listeners.http are both ",
+                                                   listeners.grpc, "; they need a port each"));
+  }
+  if (out_->config.model.id.size() > 128) {
+    return From(absl::InvalidArgumentError(absl::StrCat("has ", out_->config.model.id.size(),
+                                                        " bytes, at most 128 are allowed")),
+                OriginOf("model.id"), "model.id");
+  }
+  return absl::OkStatus();
+}
+
+void Merger::WriteOrigins() {
+  for (size_t i = 0; i < settings_.size(); ++i) {
+    out_->origins.push_back({settings_[i].path(), settings_[i].value_text(), origins_[i]});
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<LoadedConfig> LoadConfig(const ConfigInputs& inputs) {
+  LoadedConfig loaded;
+  Merger merger(&loaded);
+  const std::string file =
+      inputs.file.empty() ? Find(inputs.environment, "SCOVILLE_CONFIG") : inputs.file;
+  if (!file.empty()) {
+    RETURN_IF_ERROR(merger.ReadFile(file));
+  }
+  RETURN_IF_ERROR(merger.ReadEnvironment(inputs.environment));
+  RETURN_IF_ERROR(merger.ReadFlags(inputs.flags));
+  RETURN_IF_ERROR(merger.Validate());
+  merger.WriteOrigins();
+  return loaded;
+}
+
+Environment ProcessEnvironment() {
+  Environment out;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const absl::string_view text = *entry;
+    const size_t equals = text.find('=');
+    if (equals != absl::string_view::npos) {
+      out.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+    }
+  }
+  return out;
+}
+
+std::string PrintConfig(const LoadedConfig& loaded, bool with_origin) {
+  std::string out;
+  std::string section;
+  for (const ConfigOrigin& row : loaded.origins) {
+    const size_t dot = row.path.find('.');
+    const std::string in = dot == std::string::npos ? "" : row.path.substr(0, dot);
+    if (in != section && !in.empty()) {
+      absl::StrAppend(&out, in, ":\n");
+    }
+    section = in;
+    absl::StrAppend(&out, in.empty() ? row.path : absl::StrCat("  ", row.path.substr(dot + 1)),
+                    ": ", row.value, with_origin ? absl::StrCat("  # ", row.origin) : "", "\n");
+  }
+  return out;
+}
+
+std::string DescribeConfig() {
+  ServerConfig defaults;
+  std::string out;
+  for (const Setting& setting : BindSettings(&defaults)) {
+    absl::StrAppend(&out, setting.path(), "\n    ", setting.help(), "\n    ", setting.type_text(),
+                    "; default ", setting.value_text(), "; ", setting.environment(), "\n");
+  }
+  return out;
+}
+
+std::string DefaultModelPath(const Environment& environment) {
+  std::string cache = Find(environment, "XDG_CACHE_HOME");
+  if (cache.empty()) {
+    cache = absl::StrCat(Find(environment, "HOME"), "/.cache");
+  }
+  return absl::StrCat(cache, "/scoville/SmolLM2-135M-Instruct.Q4_1.gguf");
+}
+
+}  // namespace scoville::server

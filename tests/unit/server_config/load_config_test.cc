@@ -1,0 +1,209 @@
+#include "server/config/load_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+
+#include "server/config/address.h"
+
+namespace scoville::server {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class LoadConfigTest : public ::testing::Test {
+ protected:
+  LoadConfigTest() {
+    std::string pattern = ::testing::TempDir() + "scoville-config-XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+  }
+  ~LoadConfigTest() override {
+    unlink(file().c_str());
+    rmdir(directory_.c_str());
+  }
+
+  std::string file() const { return directory_ + "/scoville.yaml"; }
+  void WriteFile(const std::string& text) {
+    std::ofstream(file()) << text;
+    inputs_.file = file();
+  }
+  std::string OriginOf(const LoadedConfig& loaded, const std::string& path) {
+    for (const ConfigOrigin& row : loaded.origins) {
+      if (row.path == path) {
+        return row.origin;
+      }
+    }
+    return "no such key";
+  }
+  std::string Error() {
+    const absl::StatusOr<LoadedConfig> loaded = LoadConfig(inputs_);
+    return loaded.ok() ? "no error" : std::string(loaded.status().message());
+  }
+
+  std::string directory_;
+  ConfigInputs inputs_;
+};
+
+TEST_F(LoadConfigTest, DefaultsAreLoopbackAndFourDevices) {
+  const absl::StatusOr<LoadedConfig> loaded = LoadConfig(inputs_);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->config.listeners.grpc, "127.0.0.1:50051");
+  EXPECT_EQ(loaded->config.listeners.http, "127.0.0.1:8000");
+  EXPECT_EQ(loaded->config.pool.devices, 4);
+  EXPECT_EQ(OriginOf(*loaded, "pool.devices"), "default");
+  EXPECT_THAT(loaded->warnings, IsEmpty());
+}
+
+TEST_F(LoadConfigTest, FlagBeatsEnvironmentBeatsFileBeatsDefault) {
+  WriteFile(
+      "pool:\n  devices: 2\n  cap_per_device: 250W\n  kv_blocks: 100\n"
+      "executor: synthetic\nlimits:\n  http_body: 1MiB\n");
+  inputs_.environment = {{"SCOVILLE_POOL_DEVICES", "3"},
+                         {"SCOVILLE_POOL_KV_BLOCKS", "200"},
+                         {"SCOVILLE_DRAIN_LAMEDUCK", "1500ms"}};
+  inputs_.flags = {{"pool.devices", "8", "--devices"}};
+  const absl::StatusOr<LoadedConfig> loaded = LoadConfig(inputs_);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->config.pool.devices, 8);
+  EXPECT_EQ(OriginOf(*loaded, "pool.devices"), "flag --devices");
+  EXPECT_EQ(loaded->config.pool.kv_blocks, 200);
+  EXPECT_EQ(OriginOf(*loaded, "pool.kv_blocks"), "environment SCOVILLE_POOL_KV_BLOCKS");
+  EXPECT_EQ(loaded->config.pool.cap_per_device, Watts(250));
+  EXPECT_EQ(OriginOf(*loaded, "pool.cap_per_device"), "file " + file() + ":3");
+  EXPECT_EQ(loaded->config.executor, "synthetic");
+  EXPECT_EQ(loaded->config.limits.http_body, Bytes(1 << 20));
+  EXPECT_EQ(loaded->config.drain.lameduck, Milliseconds(1500));
+  EXPECT_EQ(loaded->config.drain.deadline, Seconds(270));
+}
+
+TEST_F(LoadConfigTest, TheEnvironmentNamesTheFile) {
+  WriteFile("pool:\n  devices: 7\n");
+  inputs_.environment = {{"SCOVILLE_CONFIG", inputs_.file}};
+  inputs_.file.clear();
+  const absl::StatusOr<LoadedConfig> loaded = LoadConfig(inputs_);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->config.pool.devices, 7);
+}
+
+TEST_F(LoadConfigTest, UnknownKeyHasItsPlaceAndTheNearestKey) {
+  WriteFile("pool:\n  devices: 2\n  cap_per_devise: 250W\n");
+  const std::string error = Error();
+  EXPECT_THAT(error, HasSubstr("scoville.yaml:3:3"));
+  EXPECT_THAT(error, HasSubstr("cap_per_device"));
+}
+
+TEST_F(LoadConfigTest, UnknownSectionIsNamed) {
+  WriteFile("listener:\n  grpc: 127.0.0.1:1\n");
+  EXPECT_THAT(Error(), HasSubstr("'listeners'"));
+}
+
+TEST_F(LoadConfigTest, MistypedKeyIsReportedBeforeABadValue) {
+  WriteFile("pool:\n  devices: many\n  profil: x\n");
+  EXPECT_THAT(Error(), HasSubstr("profil"));
+}
+
+TEST_F(LoadConfigTest, QuantitiesNeedUnitsAndStayInRange) {
+  WriteFile("pool:\n  cap_per_device: 250\n");
+  EXPECT_THAT(Error(), HasSubstr("scoville.yaml:2:"));
+  WriteFile("pool:\n  devices: 0\n");
+  EXPECT_THAT(Error(), HasSubstr("integer from 1 to 4096"));
+  inputs_.file.clear();
+  inputs_.environment = {{"SCOVILLE_LIMITS_MAX_REQUEST_DURATION", "5"}};
+  EXPECT_THAT(Error(), HasSubstr("SCOVILLE_LIMITS_MAX_REQUEST_DURATION"));
+}
+
+TEST_F(LoadConfigTest, ChoicesOfferTheNearestOne) {
+  inputs_.flags = {{"executor", "syntetic", "--executor"}};
+  EXPECT_THAT(Error(), HasSubstr("flag --executor"));
+  EXPECT_THAT(Error(), HasSubstr("'synthetic'"));
+}
+
+TEST_F(LoadConfigTest, MissingFileIsNotFound) {
+  inputs_.file = directory_ + "/absent.yaml";
+  const absl::StatusOr<LoadedConfig> loaded = LoadConfig(inputs_);
+  EXPECT_EQ(loaded.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(loaded.status().message()), HasSubstr("absent.yaml"));
+}
+
+TEST_F(LoadConfigTest, PublicAddressNeedsConsentAndTheErrorSaysWhy) {
+  WriteFile("listeners:\n  http: 0.0.0.0:8000\n");
+  EXPECT_THAT(Error(), HasSubstr("no authentication"));
+  EXPECT_THAT(Error(), HasSubstr("listeners.allow_public"));
+  EXPECT_THAT(Error(), HasSubstr("scoville.yaml:2"));
+  WriteFile("listeners:\n  http: 0.0.0.0:8000\n  allow_public: true\n");
+  EXPECT_EQ(Error(), "no error");
+}
+
+TEST_F(LoadConfigTest, OnePortCannotServeBoth) {
+  inputs_.flags = {{"listeners.http", "127.0.0.1:50051", "--http-listen"}};
+  EXPECT_THAT(Error(), HasSubstr("a port each"));
+}
+
+TEST_F(LoadConfigTest, KubernetesServiceVariablesAreIgnoredWithOneWarning) {
+  inputs_.environment = {{"SCOVILLE_PORT", "tcp://10.0.0.1:50051"},
+                         {"SCOVILLE_SERVICE_HOST", "10.0.0.1"},
+                         {"SCOVILLE_PORT_50051_TCP_ADDR", "10.0.0.1"},
+                         {"SCOVILLE_SERVICE_PORT_GRPC", "50051"}};
+  const absl::StatusOr<LoadedConfig> loaded = LoadConfig(inputs_);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  ASSERT_EQ(loaded->warnings.size(), 1u);
+  EXPECT_THAT(loaded->warnings[0], HasSubstr("SCOVILLE_PORT"));
+  EXPECT_THAT(loaded->warnings[0], HasSubstr("Kubernetes"));
+}
+
+TEST_F(LoadConfigTest, UnknownVariableIsAWarningWithTheNearestName) {
+  inputs_.environment = {{"SCOVILLE_POOL_DEVICE", "3"}};
+  const absl::StatusOr<LoadedConfig> loaded = LoadConfig(inputs_);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_THAT(loaded->warnings, ElementsAre(HasSubstr("SCOVILLE_POOL_DEVICES")));
+}
+
+TEST_F(LoadConfigTest, PrintedConfigurationGivesItselfAgain) {
+  inputs_.flags = {{"pool.cap_per_device", "1500mW", "--cap-per-device"},
+                   {"model.path", "/tmp/a model.gguf", "--model"}};
+  const absl::StatusOr<LoadedConfig> first = LoadConfig(inputs_);
+  ASSERT_TRUE(first.ok()) << first.status();
+  WriteFile(PrintConfig(*first, /*with_origin=*/true));
+  inputs_.flags.clear();
+  const absl::StatusOr<LoadedConfig> second = LoadConfig(inputs_);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(PrintConfig(*first, false), PrintConfig(*second, false));
+  EXPECT_THAT(PrintConfig(*first, true), HasSubstr("# flag --cap-per-device"));
+}
+
+TEST_F(LoadConfigTest, SchemaNamesEveryKeyAndItsVariable) {
+  const absl::StatusOr<LoadedConfig> loaded = LoadConfig(inputs_);
+  ASSERT_TRUE(loaded.ok());
+  const std::string schema = DescribeConfig();
+  for (const ConfigOrigin& row : loaded->origins) {
+    EXPECT_THAT(schema, HasSubstr(row.path + "\n"));
+  }
+  EXPECT_THAT(schema, HasSubstr("SCOVILLE_POOL_CAP_PER_DEVICE"));
+}
+
+TEST(HostPortTest, ReadsAddresses) {
+  EXPECT_EQ(ParseHostPort("127.0.0.1:8000")->ToString(), "127.0.0.1:8000");
+  EXPECT_EQ(ParseHostPort("[::1]:0")->ToString(), "[::1]:0");
+  EXPECT_TRUE(ParseHostPort("127.9.9.9:1")->is_loopback());
+  EXPECT_TRUE(ParseHostPort("[::1]:1")->is_loopback());
+  EXPECT_TRUE(ParseHostPort("localhost:1")->is_loopback());
+  EXPECT_FALSE(ParseHostPort("0.0.0.0:1")->is_loopback());
+  EXPECT_FALSE(ParseHostPort("[::]:1")->is_loopback());
+}
+
+TEST(HostPortTest, RefusesWhatIsNoAddress) {
+  for (const char* text : {"", "8000", ":8000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
+                           "127.0.0.1:-1", "::1:8000", "[127.0.0.1]:1", "example.org:80"}) {
+    EXPECT_FALSE(ParseHostPort(text).ok()) << text;
+  }
+}
+
+}  // namespace
+}  // namespace scoville::server
