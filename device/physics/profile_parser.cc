@@ -148,17 +148,17 @@ absl::Status ReadOrigin(const YamlMap& map, bool has_range, NumberStatus* status
   if (*status == NumberStatus::kPublished || *status == NumberStatus::kMeasured) {
     if (source->empty()) {
       return map.Error("status",
-                       absl::StrCat("a ", NumberStatusName(*status), " number needs a 'source'"));
+                       absl::StrCat("status ", NumberStatusName(*status), " needs a 'source'"));
     }
     return absl::OkStatus();
   }
   if (!has_range) {
     return map.Error("status",
-                     absl::StrCat("a ", NumberStatusName(*status), " number needs a 'range'"));
+                     absl::StrCat("status ", NumberStatusName(*status), " needs a 'range'"));
   }
   if (reason->empty() && source->empty()) {
-    return map.Error("status", absl::StrCat("a ", NumberStatusName(*status),
-                                            " number needs a 'reason' or a 'source'"));
+    return map.Error("status", absl::StrCat("status ", NumberStatusName(*status),
+                                            " needs a 'reason' or a 'source'"));
   }
   return absl::OkStatus();
 }
