@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
@@ -49,6 +50,9 @@ class Transformer {
   ~Transformer();
 
   const ModelConfig& config() const;
+  // How the weights are held, for people: which tensor types are as the file stores them, and which
+  // had to be requantised to 8 bits (a loss; see packed_matrix.h).
+  const std::string& weight_format() const;
 
   std::unique_ptr<Workspace> NewWorkspace(int64_t max_rows, int lanes) const;
 
@@ -64,5 +68,11 @@ class Transformer {
 };
 
 }  // namespace scoville::model
+
+// Lets owners of a Workspace leave its definition (workspace.h) out.
+template <>
+struct std::default_delete<scoville::model::Transformer::Workspace> {
+  void operator()(scoville::model::Transformer::Workspace* workspace) const;
+};
 
 #endif  // SCOVILLE_MODEL_COMPUTE_TRANSFORMER_H_
