@@ -159,6 +159,21 @@ void AddTinyTokenizer(GgufWriter& writer, const std::string& pre) {
   writer.AddString("tokenizer.chat_template", kTemplate);
 }
 
+void AddByteTokenizer(GgufWriter& writer, const std::vector<std::string>& control, uint32_t bos,
+                      uint32_t eos) {
+  std::vector<std::string> tokens = control;
+  std::vector<int32_t> types(tokens.size(), 3);
+  for (int byte = 0; byte < 256; ++byte) tokens.push_back(ByteLevel(byte));
+  types.resize(tokens.size(), 1);
+  writer.AddString("tokenizer.ggml.model", "gpt2");
+  writer.AddString("tokenizer.ggml.pre", "gpt-2");
+  writer.AddStringArray("tokenizer.ggml.tokens", tokens);
+  writer.AddIntArray("tokenizer.ggml.token_type", types);
+  writer.AddStringArray("tokenizer.ggml.merges", {});
+  writer.AddUint32("tokenizer.ggml.bos_token_id", bos);
+  writer.AddUint32("tokenizer.ggml.eos_token_id", eos);
+}
+
 std::vector<uint8_t> TinyModelBytes(uint64_t seed) {
   GgufWriter writer;
   writer.AddString("general.architecture", "llama");

@@ -25,8 +25,12 @@ std::vector<uint8_t> TinyModelBytes(uint64_t seed);
 // Writes them to `<dir>/tiny-<seed>.gguf` and returns the path.
 std::string WriteTinyModel(const std::string& dir, uint64_t seed);
 
-// Its tokenizer keys alone, for files that need no tensors. `pre` and the merges can be other ones.
+// Its tokenizer keys alone, for files that need no tensors. `pre` names the pre-tokenizer.
 void AddTinyTokenizer(GgufWriter& writer, const std::string& pre = "smollm");
+
+// A tokenizer of control tokens (ids from 0) and the 256 bytes, without merges and template.
+void AddByteTokenizer(GgufWriter& writer, const std::vector<std::string>& control, uint32_t bos,
+                      uint32_t eos);
 
 // A fresh directory below the system's directory for temporary files.
 std::string MakeTempDir();
