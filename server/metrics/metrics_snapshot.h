@@ -1,0 +1,66 @@
+// What one scrape shows: the core's counters and state at one instant, and facts of the process.
+//
+// Ownership: plain values. Threading: made in pieces (the core's on the engine thread), then read
+// by whoever renders it. Errors: none.
+#ifndef SCOVILLE_SERVER_METRICS_METRICS_SNAPSHOT_H_
+#define SCOVILLE_SERVER_METRICS_METRICS_SNAPSHOT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "scheduler/scheduler.h"
+#include "server/metrics/core_counters.h"
+
+namespace scoville::server {
+
+// Constant after start.
+struct DeploymentFacts {
+  std::string version;
+  std::string model;  // id
+  std::string profile;
+  std::string executor;
+  int64_t chips_per_device = 1;
+  int64_t kv_block_size = 16;
+  double overhead_watts_per_chip = 0;  // host, network, rack: the profile's, assumed
+};
+
+struct CoreSnapshot {
+  CoreCounters counters{0};
+  scheduler::PoolStatus pool;
+};
+
+// One (route, method, code) that was counted; every combination that can occur is listed from
+// start.
+struct HttpRequestCount {
+  std::string route;
+  std::string method;
+  std::string code;
+  int64_t count = 0;
+};
+
+struct ProcessSnapshot {
+  bool ready = false;
+  bool draining = false;
+  double last_turn_unix_seconds = 0;
+  int64_t grpc_streams = 0;
+  int64_t http_streams = 0;
+  std::vector<HttpRequestCount> http;
+  double cpu_seconds = 0;
+  double start_unix_seconds = 0;
+  int64_t resident_bytes = 0;
+  int64_t virtual_bytes = 0;
+  int64_t open_fds = 0;
+  int64_t max_fds = 0;
+};
+
+struct MetricsSnapshot {
+  const DeploymentFacts* facts = nullptr;
+  CoreSnapshot core;
+  ProcessSnapshot process;
+};
+
+}  // namespace scoville::server
+
+#endif  // SCOVILLE_SERVER_METRICS_METRICS_SNAPSHOT_H_
