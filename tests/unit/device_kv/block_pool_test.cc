@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "base/status_macros.h"
 
 namespace scoville::device {
 namespace {
