@@ -1,0 +1,95 @@
+// `scoville health`: for probes and scripts; the exit code is the answer.
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/quantity.h"
+#include "client/cli/exit_codes.h"
+#include "client/cli/session.h"
+#include "nlohmann/json.hpp"
+#include "scoville/v1/pool.pb.h"
+
+namespace scoville::client {
+namespace {
+
+constexpr Duration kDefaultTimeout = Seconds(5);
+constexpr absl::Duration kRetryInterval = absl::Milliseconds(100);
+
+struct HealthOptions {
+  bool ready = false;  // what is asked if nothing is
+  bool live = false;
+  std::string model;
+  Duration wait;
+};
+
+// OK and true: yes. OK and false: it answered no.
+absl::StatusOr<bool> Probe(Session& session, const HealthOptions& options) {
+  CallOptions call = session.call_options();
+  if (call.timeout == Duration()) {
+    call.timeout = kDefaultTimeout;
+  }
+  if (options.live) {
+    // Answered by the engine's own thread: an engine that does not turn cannot.
+    const auto pool = session.client().GetPool(v1::GetPoolRequest(), call);
+    if (!pool.ok()) {
+      return pool.status();
+    }
+    return true;
+  }
+  const std::string service = options.model.empty() ? "" : absl::StrCat("model/", options.model);
+  const auto health = session.client().CheckHealth(service, call);
+  if (!health.ok()) {
+    return health.status();
+  }
+  return *health == Health::kServing;
+}
+
+int ReportHealth(Session& session, const HealthOptions& options) {
+  const absl::Time end = absl::Now() + absl::Nanoseconds(options.wait.value());
+  absl::StatusOr<bool> answer = Probe(session, options);
+  while (!(answer.ok() && *answer) && absl::Now() < end) {
+    absl::SleepFor(std::min(kRetryInterval, end - absl::Now()));
+    answer = Probe(session, options);
+  }
+  const std::string what = options.live ? "live" : "ready";
+  if (!answer.ok()) {
+    return session.Fail(answer.status(), "health");
+  }
+  if (session.json()) {
+    session.PrintJson({{"probe", what}, {"healthy", *answer}});
+  } else {
+    Session::Print(absl::StrCat(*answer ? "" : "not ", what, "\n"));
+  }
+  return *answer ? kExitDone : kExitFailed;
+}
+
+}  // namespace
+
+void DefineHealth(CLI::App* app, Invocation* invocation) {
+  CLI::App* command =
+      AddCommand(app, invocation, "health", "Ask whether the daemon is well", "Pool",
+                 "  scoville health --ready --wait 60s\n"
+                 "  scoville health --live --timeout 2s\n");
+  auto options = std::make_shared<HealthOptions>();
+  CLI::Option* live =
+      command->add_flag("--live", options->live, "Does the engine turn (restart it if not)?");
+  command->add_flag("--ready", options->ready, "Does it take work (default)?")->excludes(live);
+  command->add_option("-m,--model", options->model, "Ready to serve this model?")->excludes(live);
+  command
+      ->add_option_function<std::string>(
+          "--wait", [=](const std::string& text) { options->wait = *ParseDuration(text); },
+          "Ask again until yes, for at most this long, as 60s (default: ask once)")
+      ->check(CLI::Validator(
+          [](std::string& text) { return std::string(ParseDuration(text).status().message()); },
+          "TIME"))
+      ->type_name("");
+  command->callback([=] {
+    invocation->action = [=](Session& session) { return ReportHealth(session, *options); };
+  });
+}
+
+}  // namespace scoville::client

@@ -1,0 +1,158 @@
+#include "client/cli/pool_view.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/cli/message_json.h"
+#include "client/terminal/figures.h"
+#include "client/terminal/table.h"
+#include "nlohmann/json.hpp"
+
+namespace scoville::client {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// What one device, or all of them, did.
+struct Work {
+  double output_tokens = 0;
+  double joules = 0;
+};
+
+double ToJoules(const v1::Energy& energy) {
+  return static_cast<double>(energy.microjoules()) * 1e-6 + energy.picojoules() * 1e-12;
+}
+
+Work WorkOf(const v1::Device& device) {
+  const v1::EnergyByBucket& energy = device.energy();
+  return {static_cast<double>(device.output_tokens()),
+          ToJoules(energy.prefill()) + ToJoules(energy.decode()) + ToJoules(energy.idle()) +
+              ToJoules(energy.waste())};
+}
+
+Work WorkOf(const v1::PoolState& pool) {
+  Work sum;
+  for (const v1::Device& device : pool.devices()) {
+    const Work work = WorkOf(device);
+    sum.output_tokens += work.output_tokens;
+    sum.joules += work.joules;
+  }
+  return sum;
+}
+
+Work Difference(const Work& before, const Work& now) {
+  return {now.output_tokens - before.output_tokens, now.joules - before.joules};
+}
+
+Work WorkSince(const v1::PoolState& before, const v1::Device& device) {
+  for (const v1::Device& old : before.devices()) {
+    if (old.id() == device.id()) {
+      return Difference(WorkOf(old), WorkOf(device));
+    }
+  }
+  return {};
+}
+
+double SecondsBetween(const v1::PoolState& before, const v1::PoolState& now) {
+  return static_cast<double>(now.uptime_ns() - before.uptime_ns()) * 1e-9;
+}
+
+Style StateStyle(v1::DeviceState state) {
+  switch (state) {
+    case v1::DEVICE_STATE_READY:
+      return Style::kGreen;
+    case v1::DEVICE_STATE_FAULTED:
+    case v1::DEVICE_STATE_LOST:
+      return Style::kRed;
+    default:
+      return Style::kYellow;
+  }
+}
+
+std::string WattsOfCap(int64_t power_milliwatts, int64_t cap_milliwatts) {
+  return absl::StrFormat("%.0f / %.0f W", static_cast<double>(power_milliwatts) * 1e-3,
+                         static_cast<double>(cap_milliwatts) * 1e-3);
+}
+
+std::vector<TableCell> DeviceRow(const v1::Device& device, const Work& work, double seconds) {
+  const std::string state = EnumText(*v1::DeviceState_descriptor(), device.state());
+  const double per_token = work.joules / work.output_tokens;
+  return {{absl::StrCat(device.id())},
+          {device.chips() > 1 ? absl::StrCat(device.chips(), "x ", device.profile())
+                              : device.profile()},
+          {state, StateStyle(device.state())},
+          {device.model()},
+          {WattsOfCap(device.power_milliwatts(), device.cap_milliwatts())},
+          {HertzText(static_cast<double>(device.clock_hertz()))},
+          {absl::StrFormat("%.0f C", device.temperature_celsius())},
+          {absl::StrCat(CompactText(static_cast<int64_t>(device.kv_blocks_used())), " / ",
+                        CompactText(static_cast<int64_t>(device.kv_blocks_total())))},
+          {absl::StrCat(device.running())},
+          {QuotientText(work.output_tokens, seconds)},
+          {work.output_tokens > 0 ? JoulesText(per_token) : "-"}};
+}
+
+std::string Title(const v1::PoolState& before, const v1::PoolState& now) {
+  int64_t power = 0;
+  uint64_t running = 0;
+  for (const v1::Device& device : now.devices()) {
+    power += device.power_milliwatts();
+    running += device.running();
+  }
+  const Work work = Difference(WorkOf(before), WorkOf(now));
+  return absl::StrCat("scoville ", now.version(), now.emulated() ? " EMULATED" : "",
+                      now.draining() ? " DRAINING" : "", "   ",
+                      WattsOfCap(power, now.budget_milliwatts()), "   ",
+                      QuotientText(work.output_tokens, SecondsBetween(before, now)), " tokens/s   ",
+                      QuotientText(work.output_tokens, work.joules), " tokens/s/W   running ",
+                      running, "   waiting ", now.waiting());
+}
+
+}  // namespace
+
+std::string PoolText(const v1::PoolState& before, const v1::PoolState& now,
+                     const Terminal& terminal) {
+  Table table({{.heading = "ID", .right = true},
+               {.heading = "Profile", .flexible = true},
+               {.heading = "State"},
+               {.heading = "Model", .flexible = true, .optional = true},
+               {.heading = "Power / cap", .right = true},
+               {.heading = "Clock", .right = true, .optional = true},
+               {.heading = "Temp", .right = true, .optional = true},
+               {.heading = "KV blocks", .right = true},
+               {.heading = "Running", .right = true},
+               {.heading = "Tokens/s", .right = true},
+               {.heading = "J/token", .right = true, .optional = true}});
+  table.SetTitle(Title(before, now));
+  const double seconds = SecondsBetween(before, now);
+  for (const v1::Device& device : now.devices()) {
+    table.AddRow(DeviceRow(device, WorkSince(before, device), seconds));
+  }
+  const Work total = WorkOf(now);
+  return absl::StrCat(table.Render(terminal), "Rates: output tokens over the last ",
+                      SecondsText(seconds), ", idle energy included. Since start (",
+                      SecondsText(now.uptime_ns() * 1e-9),
+                      "): ", CountText(static_cast<int64_t>(total.output_tokens)),
+                      " output tokens, ", JoulesText(total.joules), ", ",
+                      QuotientText(total.output_tokens, total.joules), " tokens/s/W.\n");
+}
+
+Json PoolJson(const v1::PoolState& before, const v1::PoolState& now) {
+  const double seconds = SecondsBetween(before, now);
+  const auto add_rates = [seconds](Json& json, const Work& work) {
+    const bool timed = seconds > 0;
+    json["output_tokens_per_second"] = timed ? Json(work.output_tokens / seconds) : Json();
+    json["output_tokens_per_joule"] =
+        work.joules > 0 ? Json(work.output_tokens / work.joules) : Json();
+    json["joules_per_output_token"] =
+        work.output_tokens > 0 ? Json(work.joules / work.output_tokens) : Json();
+  };
+  Json json = MessageToJson(now);
+  json["rates_seconds"] = seconds;
+  add_rates(json, Difference(WorkOf(before), WorkOf(now)));
+  for (int i = 0; i < now.devices_size(); ++i) {
+    add_rates(json["devices"][i], WorkSince(before, now.devices(i)));
+  }
+  return json;
+}
+
+}  // namespace scoville::client

@@ -1,0 +1,141 @@
+// `scoville run`: one prompt, or a chat.
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_join.h"
+#include "client/cli/answer.h"
+#include "client/cli/chat_loop.h"
+#include "client/cli/exit_codes.h"
+#include "client/cli/session.h"
+#include "nlohmann/json.hpp"
+
+namespace scoville::client {
+namespace {
+
+constexpr char kExamples[] =
+    "  scoville run \"Why is the sky blue?\" -v\n"
+    "  scoville run --raw --temperature 0 --max-tokens 20 \"The capital of France is\"\n"
+    "  cat report.txt | scoville run --system \"Summarise in one sentence.\"\n"
+    "  scoville run                    (a chat; /exit leaves)\n";
+
+struct RunOptions {
+  std::vector<std::string> prompt;
+  std::string model;
+  std::string system;
+  std::optional<uint32_t> max_tokens;
+  std::optional<float> temperature;
+  std::optional<float> top_p;
+  std::optional<uint32_t> top_k;
+  std::optional<uint64_t> seed;
+  std::vector<std::string> stop;
+  std::string request_id;
+  bool raw = false;
+  bool verbose = false;
+};
+
+// The parts that both kinds of request have under the same names.
+template <typename Request>
+void FillCommon(const RunOptions& options, Request* request) {
+  request->set_model(options.model);
+  request->set_request_id(options.request_id);
+  v1::Sampling* sampling = request->mutable_sampling();
+  if (options.temperature) sampling->set_temperature(*options.temperature);
+  if (options.top_p) sampling->set_top_p(*options.top_p);
+  if (options.top_k) sampling->set_top_k(*options.top_k);
+  if (options.seed) sampling->set_seed(*options.seed);
+  if (options.max_tokens) request->mutable_stop()->set_max_tokens(*options.max_tokens);
+  request->mutable_stop()->mutable_strings()->Add(options.stop.begin(), options.stop.end());
+  request->mutable_scheduling()->set_service_class(v1::SERVICE_CLASS_INTERACTIVE);
+}
+
+v1::ChatRequest ChatOf(const RunOptions& options) {
+  v1::ChatRequest request;
+  FillCommon(options, &request);
+  if (!options.system.empty()) {
+    v1::ChatMessage* message = request.add_messages();
+    message->set_role("system");
+    message->set_content(options.system);
+  }
+  return request;
+}
+
+absl::Status Ask(const RunOptions& options, const std::string& prompt, Answer* answer) {
+  if (options.raw) {
+    v1::GenerateRequest request;
+    FillCommon(options, &request);
+    request.set_text(prompt);
+    return answer->Generate(request);
+  }
+  v1::ChatRequest request = ChatOf(options);
+  v1::ChatMessage* message = request.add_messages();
+  message->set_role("user");
+  message->set_content(prompt);
+  return answer->Chat(request);
+}
+
+int Run(Session& session, const RunOptions& options) {
+  session.interrupts();  // before any other thread exists
+  const Terminal& terminal = session.terminal();
+  std::string prompt = absl::StrJoin(options.prompt, " ");
+  if (prompt.empty() && terminal.stdin_is_terminal) {
+    if (options.raw || session.json() || !terminal.stdout_is_terminal) {
+      return Session::Misused("no prompt given",
+                              "a chat needs a terminal, and neither --raw nor "
+                              "--json; else write the prompt as an argument");
+    }
+    return RunChatLoop(session, ChatOf(options), options.verbose);
+  }
+  if (prompt.empty() || prompt == "-") {
+    prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+  }
+  if (prompt.empty()) {
+    return Session::Misused("the prompt is empty", "write it as an argument or to standard input");
+  }
+  Answer answer(&session, !session.json());
+  const absl::Status status = Ask(options, prompt, &answer);
+  if (!status.ok()) {
+    return session.Fail(status, options.raw ? "generate" : "chat");
+  }
+  if (session.json()) {
+    return session.PrintJson(answer.Json());
+  }
+  if (options.verbose) {
+    std::fprintf(stderr, "%s\n", answer.Summary().c_str());
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+void DefineRun(CLI::App* app, Invocation* invocation) {
+  CLI::App* command =
+      AddCommand(app, invocation, "run", "Stream an answer, or chat", "Completions", kExamples);
+  auto options = std::make_shared<RunOptions>();
+  command->add_option("PROMPT", options->prompt,
+                      "What to answer; none or -: standard input, on a terminal a chat");
+  command->add_option("-m,--model", options->model, "Model (default: the only one served)");
+  command->add_option("--system", options->system,
+                      "System message (default: the model's own, if it has one)");
+  command->add_option("-n,--max-tokens", options->max_tokens,
+                      "Longest answer in tokens (default: what the context leaves)");
+  command->add_option("--temperature", options->temperature, "0 to 2, 0 is greedy (default 1)");
+  command->add_option("--top-p", options->top_p, "Above 0, to 1 (default 1)");
+  command->add_option("--top-k", options->top_k, "0 keeps every token (default 0)");
+  command->add_option("--seed", options->seed, "Same seed, same answer (default: a new one)");
+  command->add_option("--stop", options->stop, "End before this text; may be given 16 times")
+      ->allow_extra_args(false);
+  command->add_option("--request-id", options->request_id, "Id for logs and `scoville explain`");
+  command->add_flag("--raw", options->raw, "Continue the prompt as it is, without chat template");
+  command->add_flag("-v,--verbose", options->verbose,
+                    "Then tokens, times and joules on standard error");
+  command->callback(
+      [=] { invocation->action = [=](Session& session) { return Run(session, *options); }; });
+}
+
+}  // namespace scoville::client
