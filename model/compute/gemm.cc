@@ -39,8 +39,11 @@ inline constexpr int kMaxRows = kTileRows;
 
 // Highway means VNNI by this target (it asks the processor for it) but does not tell the compiler.
 template <WeightFormat kFormat, int kRows>
-__attribute__((target(HWY_TARGET_STR ",avx512vnni"))) void Multiply(const uint8_t* block, int64_t blocks, const ActivationBlock* act, int first_row,
-              float* out, int64_t stride) {
+__attribute__((target(HWY_TARGET_STR ",avx512vnni"))) void Multiply(const uint8_t* block,
+                                                                    int64_t blocks,
+                                                                    const ActivationBlock* act,
+                                                                    int first_row, float* out,
+                                                                    int64_t stride) {
   using S = Scales<kFormat>;
   __m512 acc[kRows];
   for (int r = 0; r < kRows; ++r) acc[r] = _mm512_setzero_ps();
