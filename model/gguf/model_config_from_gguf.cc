@@ -16,7 +16,7 @@ namespace {
 constexpr int64_t kMaxLayers = 1024;
 constexpr int64_t kMaxHeads = 4096;
 constexpr int64_t kMaxWidth = 1 << 20;
-constexpr int64_t kMaxVocabulary = 1 << 24;
+constexpr int64_t kMaxVocabulary = 1 << 20;
 constexpr int64_t kMaxContext = int64_t{1} << 31;
 
 // Reads keys below `llama.`; a present key of the wrong type is an error even where it may be

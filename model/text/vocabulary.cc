@@ -11,7 +11,7 @@ namespace scoville::model {
 
 namespace {
 
-constexpr size_t kMaxTokens = 1 << 24;
+constexpr size_t kMaxTokens = 1 << 20;
 
 // `tokenizer.ggml.token_type`.
 constexpr int64_t kTypeUnknown = 2;

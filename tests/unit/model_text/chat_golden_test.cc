@@ -79,7 +79,9 @@ TEST(ChatFamilyGoldenTest, EveryFamilyRendersAsItsTemplateDoes) {
 }
 
 TEST(ChatFamilyGoldenTest, AContinuedAnswerIsThePromptUpToItsEnd) {
-  for (const auto& family : Goldens()["families"]) {
+  const nlohmann::json families = Goldens()["families"];
+  ASSERT_EQ(families.size(), 10u);
+  for (const auto& family : families) {
     SCOPED_TRACE(family["template"].dump());
     Fixture fixture;
     ASSERT_NO_FATAL_FAILURE(Build(family, fixture));
