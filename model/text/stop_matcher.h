@@ -2,7 +2,9 @@
 //
 // The core asks this, so that the number of tokens a request makes is a property of the request and
 // not of how late a reader looks. Works on bytes; keeps only the tail that a match could still
-// begin in.
+// begin in. Control tokens are part of it only where the reader sees them: give it
+// Tokenizer::TokenBytes of the others alone, unless they are written by name, and it stops where
+// Detokenizer stops.
 //
 // Ownership: a value; the tokenizer's bytes are passed in. Threading: one thread. Errors: none.
 #ifndef SCOVILLE_MODEL_TEXT_STOP_MATCHER_H_

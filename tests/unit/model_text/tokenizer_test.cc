@@ -109,8 +109,9 @@ TEST(TokenizerTest, AWordOfMegabytesIsNoAttack) {
     const auto tokenizer = Tiny(pre);
     for (const char* unit : {"in", " ", "\n", "é", "\xff", "<", "1", "\n  ", "' "}) {
       std::string text;
-      while (text.size() < (1u << 20)) text += unit;
-      if (std::string(unit) == "in") text += text + text + text;
+      const size_t size =
+          std::string(unit) == "in" && std::string(pre) == "smollm" ? 4u << 20 : 1u << 18;
+      while (text.size() < size) text += unit;
       text += "x";
       EncodeOptions options;
       options.allow_control_tokens = true;
