@@ -29,16 +29,16 @@ constexpr std::chrono::milliseconds kAcceptPause(100);
 
 class HttpServer::Impl final : public SessionHost {
  public:
-  Impl(const HttpLimits& limits, HttpHandler handler, HttpAnswered answered)
+  explicit Impl(const HttpLimits& limits)
       : limits_(limits),
-        handler_(std::move(handler)),
-        answered_(std::move(answered)),
         acceptor_(context_),
         accept_timer_(context_),
         work_(asio::make_work_guard(context_)) {}
 
   absl::Status Listen(const HostPort& address);
-  void StartThread() {
+  void Serve(HttpHandler handler, HttpAnswered answered) {
+    handler_ = std::move(handler);
+    answered_ = std::move(answered);
     Accept();
     thread_ = std::thread([this] { context_.run(); });
   }
@@ -164,14 +164,15 @@ void HttpServer::Impl::Stop() {
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpServer::~HttpServer() { Stop(); }
 
-absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HostPort& address,
-                                                              const HttpLimits& limits,
-                                                              HttpHandler handler,
-                                                              HttpAnswered answered) {
-  auto impl = std::make_unique<Impl>(limits, std::move(handler), std::move(answered));
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Listen(const HostPort& address,
+                                                               const HttpLimits& limits) {
+  auto impl = std::make_unique<Impl>(limits);
   RETURN_IF_ERROR(impl->Listen(address));
-  impl->StartThread();
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
+}
+
+void HttpServer::Serve(HttpHandler handler, HttpAnswered answered) {
+  impl_->Serve(std::move(handler), std::move(answered));
 }
 
 uint16_t HttpServer::port() const { return impl_->port(); }

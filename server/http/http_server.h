@@ -3,9 +3,9 @@
 // Keep-alive, chunked streaming, one request at a time per connection. What is malformed or too
 // large is answered here (400, 413, 431) and never reaches the handler.
 //
-// Units: in the types. Ownership: owns its thread and connections. Threading: Start, Stop, Post and
-// port from any thread; the handler and everything posted run on the HTTP thread and must not
-// block. Errors: Start says which address could not be bound and why.
+// Units: in the types. Ownership: owns its thread and connections. Threading: Listen, Serve and
+// Stop by the owner, Post and port from any thread; the handler and everything posted run on the
+// HTTP thread and must not block. Errors: Listen says which address could not be bound and why.
 #ifndef SCOVILLE_SERVER_HTTP_HTTP_SERVER_H_
 #define SCOVILLE_SERVER_HTTP_HTTP_SERVER_H_
 
@@ -32,17 +32,18 @@ struct HttpLimits {
 
 using HttpHandler = absl::AnyInvocable<void(std::shared_ptr<HttpExchange>)>;
 
-// Told of every answer: the status and whether it was the server's own (malformed requests have no
-// path). HTTP thread.
+// Told of every answer, 499 for a client that left before it; "_other" for what has no path. HTTP
+// thread.
 using HttpAnswered =
     absl::AnyInvocable<void(absl::string_view method, absl::string_view path, int status)>;
 
 class HttpServer {
  public:
-  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const HostPort& address,
-                                                           const HttpLimits& limits,
-                                                           HttpHandler handler,
-                                                           HttpAnswered answered);
+  // Takes the address; connections wait until Serve.
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Listen(const HostPort& address,
+                                                            const HttpLimits& limits);
+  // Once.
+  void Serve(HttpHandler handler, HttpAnswered answered);
   ~HttpServer();
 
   uint16_t port() const;

@@ -1,6 +1,6 @@
 #include "server/metrics/metrics_observer.h"
 
-#include "base/status_macros.h"
+#include <utility>
 
 namespace scoville::server {
 
@@ -66,6 +66,15 @@ void MetricsObserver::OnRequest(const scheduler::RequestRecord& r) {
     c.decode.Add(decode.value());
     c.time_per_output_token.Add(decode.value() / (r.output_tokens - 1));
   }
+}
+
+void MetricsObserver::ForgetWarmUp() {
+  CoreCounters fresh(counters_.device_tokens.size());
+  fresh.step_energy = counters_.step_energy;
+  fresh.request_energy = counters_.request_energy;
+  fresh.attributed_prefill = counters_.attributed_prefill;
+  fresh.attributed_decode = counters_.attributed_decode;
+  counters_ = std::move(fresh);
 }
 
 }  // namespace scoville::server

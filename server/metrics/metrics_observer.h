@@ -23,6 +23,10 @@ class MetricsObserver final : public scheduler::Observer {
   void OnToken(const scheduler::RequestRecord& record, TimePoint previous, TimePoint when) override;
   void OnRequest(const scheduler::RequestRecord& record) override;
 
+  // Counts requests from here on: what ran before was the daemon's own warm-up. Energy stays, since
+  // the devices' meters do.
+  void ForgetWarmUp();
+
   const CoreCounters& counters() const { return counters_; }
 
  private:

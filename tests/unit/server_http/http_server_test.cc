@@ -39,14 +39,14 @@ class HttpServerTest : public ::testing::Test {
       exchange->OnClosed([this] { closed_.set_value(); });
       held_ = exchange;
     });
-    auto server = HttpServer::Start(
-        HostPort{"127.0.0.1", 0}, limits,
+    auto server = HttpServer::Listen(HostPort{"127.0.0.1", 0}, limits);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    server_->Serve(
         [this](std::shared_ptr<HttpExchange> exchange) { router_.Handle(std::move(exchange)); },
         [this](absl::string_view method, absl::string_view path, int status) {
           router_.Count(method, path, status);
         });
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
   }
   // Runs `fn` on the HTTP thread and waits for it.
   void OnServer(std::function<void()> fn) {
@@ -259,9 +259,7 @@ TEST_F(HttpServerTest, ADroppedExchangeAnswersInternalError) {
 
 TEST_F(HttpServerTest, APortInUseIsNamed) {
   Start();
-  const auto second = HttpServer::Start(
-      HostPort{"127.0.0.1", server_->port()}, {}, [](std::shared_ptr<HttpExchange>) {},
-      [](absl::string_view, absl::string_view, int) {});
+  const auto second = HttpServer::Listen(HostPort{"127.0.0.1", server_->port()}, {});
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(std::string(second.status().message()), HasSubstr(std::to_string(server_->port())));
   EXPECT_THAT(std::string(second.status().message()), HasSubstr("--http-listen"));

@@ -1,0 +1,304 @@
+#include "server/main/daemon.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
+#include "server/engine/engine.h"
+#include "server/http/core_reader.h"
+#include "server/http/http_router.h"
+#include "server/http/http_server.h"
+#include "server/http/process_facts.h"
+#include "server/http/serving_state.h"
+#include "server/http/status_endpoints.h"
+#include "server/main/command_line.h"
+#include "server/main/deployment.h"
+#include "server/main/service_manager.h"
+#include "server/main/signals.h"
+#include "server/main/status_line.h"
+#include "server/main/warm_up.h"
+#include "server/metrics/metrics_observer.h"
+
+namespace scoville::server {
+
+namespace {
+
+constexpr Duration kHeartbeat = Seconds(1);
+constexpr int kHeartbeatsPerStatusLine = 10;
+// How long ended requests may take to tell their clients.
+constexpr Duration kFlushTime = Seconds(5);
+constexpr Duration kIdlePoll = Milliseconds(20);
+
+// How waiting for the end of all work ended.
+enum class Quiet { kYes, kTimeout, kSignal };
+
+}  // namespace
+
+class Daemon::Impl {
+ public:
+  Impl(const LoadedConfig& loaded, std::string default_model_path, std::string notify_socket,
+       bool interactive, Logger* logger)
+      : config_(loaded.config),
+        default_model_path_(std::move(default_model_path)),
+        interactive_(interactive),
+        log_(logger),
+        manager_(std::move(notify_socket)),
+        start_unix_seconds_(UnixSeconds()) {}
+
+  int Run();
+
+ private:
+  absl::Status Start();
+  absl::Status ListenHttp();
+  absl::Status StartEngine();
+  void ServeHttp();
+  void Ready();
+  BannerFacts Facts();
+  // One turn of the heartbeat, on the HTTP thread; arms the next.
+  void Beat();
+  void OnHeartbeat(const CoreSnapshot& core);
+  int Drain(int signal);
+  Quiet WaitUntilQuiet(Duration limit);
+  void Stop();
+
+  int64_t grpc_streams() const { return 0; }
+  int64_t http_streams() const { return 0; }
+
+  const ServerConfig config_;
+  const std::string default_model_path_;
+  const bool interactive_;
+  Logger* const log_;
+  const ServiceManager manager_;
+  const double start_unix_seconds_;
+  int exit_code_ = kExitFailed;  // if Start fails
+
+  ServingState state_;
+  DeploymentFacts facts_;
+  std::unique_ptr<model::LoadedModel> model_;
+  std::unique_ptr<MetricsObserver> observer_;
+  HttpRouter router_;
+  std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<CoreReader> reader_;
+  std::unique_ptr<Engine> engine_;
+  std::atomic<bool> engine_idle_{false};
+
+  // HTTP thread.
+  int beats_ = 0;
+  CoreSnapshot last_line_;
+};
+
+int Daemon::Impl::Run() {
+  if (const absl::Status started = Start(); !started.ok()) {
+    log_->Error(started.message());
+    Stop();
+    return exit_code_;
+  }
+  Ready();
+  int signal = 0;
+  while ((signal = WaitForSignal(Seconds(3600))) == 0) {
+  }
+  const int exit_code = Drain(signal);
+  Stop();
+  log_->Info("stopped");
+  return exit_code;
+}
+
+absl::Status Daemon::Impl::Start() {
+  RETURN_IF_ERROR(ListenHttp());
+  exit_code_ = kExitConfig;
+  ASSIGN_OR_RETURN(model_, OpenModel(config_, default_model_path_));
+  RETURN_IF_ERROR(StartEngine());
+  exit_code_ = kExitFailed;
+  ServeHttp();
+  return WarmUp(engine_.get(), observer_.get());
+}
+
+absl::Status Daemon::Impl::ListenHttp() {
+  ASSIGN_OR_RETURN(const HostPort address, ParseHostPort(config_.listeners.http));
+  HttpLimits limits;
+  limits.connections = config_.limits.http_connections;
+  limits.body = config_.limits.http_body;
+  ASSIGN_OR_RETURN(http_, HttpServer::Listen(address, limits));
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::Impl::StartEngine() {
+  const EngineOptions options = EngineOptionsFor(config_);
+  observer_ = std::make_unique<MetricsObserver>(static_cast<size_t>(options.pool.devices));
+  ASSIGN_OR_RETURN(engine_, Engine::Start(options, model_.get(), observer_.get()));
+  const device::Profile& profile = engine_->pool().profile();
+  facts_.version = SCOVILLE_VERSION;
+  facts_.model = model_->id;
+  facts_.profile = profile.name;
+  facts_.executor = config_.executor;
+  facts_.chips_per_device = options.pool.chips_per_device;
+  facts_.kv_block_size = options.pool.kv_block_size;
+  facts_.overhead_watts_per_chip = profile.overhead_power.value;
+  return absl::OkStatus();
+}
+
+void Daemon::Impl::ServeHttp() {
+  reader_ = std::make_unique<CoreReader>(engine_.get(), observer_.get(), http_.get(),
+                                         static_cast<size_t>(config_.pool.devices));
+  StatusSources sources;
+  sources.facts = &facts_;
+  sources.state = &state_;
+  sources.engine = engine_.get();
+  sources.reader = reader_.get();
+  sources.router = &router_;
+  sources.grpc_streams = [this] { return grpc_streams(); };
+  sources.http_streams = [this] { return http_streams(); };
+  sources.start_unix_seconds = start_unix_seconds_;
+  sources.grpc_address = config_.listeners.grpc;
+  AddStatusEndpoints(sources, &router_);
+  http_->Serve(
+      [this](std::shared_ptr<HttpExchange> exchange) { router_.Handle(std::move(exchange)); },
+      [this](absl::string_view method, absl::string_view path, int status) {
+        router_.Count(method, path, status);
+      });
+}
+
+BannerFacts Daemon::Impl::Facts() {
+  BannerFacts out;
+  out.version = facts_.version;
+  out.grpc = config_.listeners.grpc;
+  HostPort http = *ParseHostPort(config_.listeners.http);
+  http.port = http_->port();
+  out.http = http.ToString();
+  out.model = facts_.model;
+  out.executor = facts_.executor;
+  out.profile = facts_.profile;
+  out.devices = config_.pool.devices;
+  for (const device::DeviceStatus& d : reader_->last().pool.devices) {
+    out.cap += d.cap;
+    out.kv_blocks_per_device = d.kv_blocks_total;
+  }
+  out.start_seconds = UnixSeconds() - start_unix_seconds_;
+  return out;
+}
+
+void Daemon::Impl::Ready() {
+  state_.set_phase(ServingPhase::kReady);
+  manager_.Notify("READY=1");
+  http_->Post([this] {
+    reader_->Read([this](const CoreSnapshot& core) {
+      last_line_ = core;
+      const BannerFacts facts = Facts();
+      if (log_->format() == LogFormat::kText) {
+        const std::string banner = Banner(facts);
+        fputs(banner.c_str(), stderr);
+      } else {
+        log_->Info("ready", {{"version", facts.version},
+                             {"grpc", facts.grpc},
+                             {"http", facts.http},
+                             {"model", facts.model},
+                             {"executor", facts.executor},
+                             {"profile", facts.profile},
+                             {"devices", absl::StrCat(facts.devices)},
+                             {"caps_watts", absl::StrCat(ToWatts(facts.cap))},
+                             {"emulated", "true"},
+                             {"start_seconds", absl::StrFormat("%.3f", facts.start_seconds)}});
+      }
+      Beat();
+    });
+  });
+}
+
+void Daemon::Impl::Beat() {
+  http_->PostAfter(kHeartbeat, [this] {
+    reader_->Read([this](const CoreSnapshot& core) {
+      OnHeartbeat(core);
+      Beat();
+    });
+  });
+}
+
+void Daemon::Impl::OnHeartbeat(const CoreSnapshot& core) {
+  int64_t running = 0;
+  int64_t steps = 0;
+  for (size_t i = 0; i < core.pool.devices.size(); ++i) {
+    running += core.pool.running[i];
+    steps += core.pool.devices[i].steps;
+  }
+  state_.Report(core.pool.now, running - core.pool.paused, steps);
+  if (state_.NotLive(engine_->Now(), engine_->LastTurn()).empty()) {
+    manager_.Notify("WATCHDOG=1");
+  }
+  if (++beats_ % kHeartbeatsPerStatusLine == 0) {
+    if (const std::string line = StatusLine(last_line_, core); !line.empty()) {
+      log_->Info(line);
+    }
+    last_line_ = core;
+  }
+}
+
+Quiet Daemon::Impl::WaitUntilQuiet(Duration limit) {
+  const TimePoint end = engine_->Now() + limit;
+  while (true) {
+    // Read on the engine thread, looked at here a poll later: a stalled engine cannot hold the
+    // drain.
+    engine_idle_.store(false);
+    engine_->Post([this] { engine_idle_.store(engine_->scheduler().idle()); });
+    if (WaitForSignal(kIdlePoll) != 0) {
+      return Quiet::kSignal;
+    }
+    if (engine_idle_.load() && grpc_streams() == 0 && http_streams() == 0) {
+      return Quiet::kYes;
+    }
+    if (engine_->Now() >= end) {
+      return Quiet::kTimeout;
+    }
+  }
+}
+
+int Daemon::Impl::Drain(int signal) {
+  const bool at_once = signal == SIGINT && interactive_;
+  const Duration lameduck = at_once ? Duration() : config_.drain.lameduck;
+  state_.set_phase(ServingPhase::kLameduck);
+  manager_.Notify("STOPPING=1");
+  log_->Info("draining; a second signal ends everything at once",
+             {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"},
+              {"lameduck_seconds", absl::StrCat(ToSeconds(lameduck))},
+              {"deadline_seconds", absl::StrCat(ToSeconds(config_.drain.deadline))}});
+  Quiet quiet = Quiet::kTimeout;
+  if (lameduck > Duration() && WaitForSignal(lameduck) != 0) {
+    quiet = Quiet::kSignal;
+  }
+  state_.set_phase(ServingPhase::kDraining);
+  engine_->Post([this] { engine_->scheduler().StartDrain(); });
+  if (quiet != Quiet::kSignal) {
+    quiet = WaitUntilQuiet(config_.drain.deadline);
+  }
+  if (quiet != Quiet::kYes) {
+    log_->Warn(quiet == Quiet::kSignal ? "second signal: ending what is left"
+                                       : "drain.deadline is over: ending what is left");
+    engine_->Post([this] { engine_->scheduler().EndAll(scheduler::Outcome::kDraining); });
+    WaitUntilQuiet(kFlushTime);
+  }
+  return quiet == Quiet::kSignal ? kExitFailed : kExitOk;
+}
+
+void Daemon::Impl::Stop() {
+  if (http_ != nullptr) {
+    http_->Stop();
+  }
+  engine_.reset();
+  reader_.reset();
+  http_.reset();
+}
+
+Daemon::Daemon(const LoadedConfig& loaded, std::string default_model_path,
+               std::string notify_socket, bool interactive, Logger* logger)
+    : impl_(std::make_unique<Impl>(loaded, std::move(default_model_path), std::move(notify_socket),
+                                   interactive, logger)) {}
+Daemon::~Daemon() = default;
+int Daemon::Run() { return impl_->Run(); }
+
+}  // namespace scoville::server

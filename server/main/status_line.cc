@@ -1,0 +1,59 @@
+#include "server/main/status_line.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace scoville::server {
+
+std::string StatusLine(const CoreSnapshot& before, const CoreSnapshot& now) {
+  const double seconds = ToSeconds(now.pool.now - before.pool.now);
+  const int64_t output = now.counters.tokens.output - before.counters.tokens.output;
+  const int64_t input = now.counters.tokens.input - before.counters.tokens.input;
+  int64_t running = 0;
+  Power caps;
+  Energy energy;
+  int64_t used = 0;
+  int64_t total = 0;
+  for (size_t i = 0; i < now.pool.devices.size(); ++i) {
+    const device::DeviceStatus& d = now.pool.devices[i];
+    running += now.pool.running[i];
+    caps += d.cap;
+    energy += d.energy.total();
+    used += d.kv_blocks_used;
+    total += d.kv_blocks_total;
+  }
+  for (const device::DeviceStatus& d : before.pool.devices) {
+    energy -= d.energy.total();
+  }
+  if (seconds <= 0 || (output == 0 && input == 0 && running == 0 && now.pool.waiting == 0)) {
+    return "";
+  }
+  const double joules = energy.joules();
+  return absl::StrFormat(
+      "%.1f tokens/s out, %.1f in; %d running, %d waiting; KV %.0f %%; %.0f W of %.0f W, "
+      "%.3f tokens/s/W (emulated)",
+      static_cast<double>(output) / seconds, static_cast<double>(input) / seconds, running,
+      now.pool.waiting,
+      total > 0 ? 100.0 * static_cast<double>(used) / static_cast<double>(total) : 0.0,
+      joules / seconds, ToWatts(caps), joules > 0 ? static_cast<double>(output) / joules : 0.0);
+}
+
+std::string Banner(const BannerFacts& f) {
+  const bool real = f.executor == "functional";
+  const std::string url = absl::StrCat("http://", f.http);
+  return absl::StrCat(
+      "\nScoville ", f.version, absl::StrFormat(", ready in %.2f s\n", f.start_seconds),
+      "EMULATED: power, energy and device time follow from a profile, not from hardware.\n\n",
+      "  gRPC    ", f.grpc, "\n", "  HTTP    ", url, "  (OpenAI API, /metrics, /healthz)\n",
+      "  model   ", f.model, real ? "  (functional: real tokens)" : "  (synthetic: made-up tokens)",
+      "\n", "  pool    ", f.devices, " x ", f.profile,
+      absl::StrFormat(", caps %.0f W in all, %d KV blocks each\n\n", ToWatts(f.cap),
+                      f.kv_blocks_per_device),
+      "  try     scoville run \"Why is the sky blue?\"\n", "          scoville pool\n",
+      "          curl -N ", url,
+      "/v1/chat/completions -d '{\"stream\": true, \"messages\": [{\"role\": \"user\", "
+      "\"content\": \"Why is the sky blue?\"}]}'\n",
+      "          curl -s ", url, "/metrics | grep tokens_per_joule\n", "  stop    Ctrl-C\n\n");
+}
+
+}  // namespace scoville::server

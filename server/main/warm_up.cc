@@ -1,0 +1,69 @@
+#include "server/main/warm_up.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "server/metrics/metric_names.h"
+
+namespace scoville::server {
+
+namespace {
+
+// Prefill of a few rows, then a decode row.
+constexpr int64_t kPromptTokens = 8;
+constexpr int64_t kOutputTokens = 2;
+
+struct Progress {
+  absl::Status status;
+  absl::Notification done;
+};
+
+class WarmUpSink final : public scheduler::TokenSink {
+ public:
+  explicit WarmUpSink(std::shared_ptr<Progress> progress) : progress_(std::move(progress)) {}
+  void OnPromptScores(int64_t, absl::Span<const model::SampledToken>) override {}
+  void OnToken(const model::SampledToken&, TimePoint) override {}
+  void OnEnd(const scheduler::RequestRecord& record) override {
+    if (!scheduler::IsCompletion(record.outcome)) {
+      progress_->status = absl::InternalError(
+          absl::StrCat("the warm-up request ended with ", OutcomeLabel(record.outcome)));
+    }
+    progress_->done.Notify();
+  }
+  bool Congested() const override { return false; }
+
+ private:
+  const std::shared_ptr<Progress> progress_;
+};
+
+}  // namespace
+
+absl::Status WarmUp(Engine* engine, MetricsObserver* observer) {
+  auto progress = std::make_shared<Progress>();
+  engine->Post([engine, progress] {
+    scheduler::Request request;
+    request.external_id = "warm-up";
+    request.prompt.assign(kPromptTokens, 0);
+    request.max_tokens = kOutputTokens;
+    request.sampling.temperature = 0;
+    request.sink = std::make_unique<WarmUpSink>(progress);
+    const scheduler::SubmitResult result = engine->scheduler().Submit(std::move(request));
+    if (result.refusal) {
+      progress->status = absl::FailedPreconditionError(
+          absl::StrCat("the warm-up request was refused: ", result.refusal->message));
+      progress->done.Notify();
+    }
+  });
+  progress->done.WaitForNotification();
+  absl::Notification forgotten;
+  engine->Post([observer, &forgotten] {
+    observer->ForgetWarmUp();
+    forgotten.Notify();
+  });
+  forgotten.WaitForNotification();
+  return progress->status;
+}
+
+}  // namespace scoville::server
