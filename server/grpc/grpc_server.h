@@ -1,0 +1,100 @@
+// The gRPC front of the daemon: scoville.v1, health, reflection.
+//
+// Two queue threads serve all calls: requests are built there, tokens turned into text and sent.
+// Nothing blocks them; the engine is reached through the stream hub and Post.
+//
+// Life: Start (not serving), SetServing(true), …, SetServing(false), BeginDrain, WaitForStreams,
+// Shutdown. A health check answers SERVING only while serving is set.
+//
+// Units: engine durations, bytes. Ownership: borrows engine, hub and model, which outlive it.
+// Threading: all methods from any thread; Shutdown once (the destructor calls it otherwise).
+// Errors: Start says why it cannot listen.
+#ifndef SCOVILLE_SERVER_GRPC_GRPC_SERVER_H_
+#define SCOVILLE_SERVER_GRPC_GRPC_SERVER_H_
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/units.h"
+#include "model/loaded_model.h"
+#include "server/engine/engine.h"
+#include "server/stream/stream_hub.h"
+
+namespace scoville::server {
+
+struct GrpcServerOptions {
+  std::string address = "127.0.0.1:50051";  // port 0: any free one
+  Bytes max_receive = Bytes(8 << 20);
+  Bytes max_send = Bytes(4 << 20);
+  Bytes max_metadata = Bytes(8 << 10);
+  Bytes memory = Bytes(512 << 20);  // of the library's buffers
+  int32_t streams_per_connection = 1024;
+  Duration keepalive_time = Seconds(60);
+  Duration keepalive_timeout = Seconds(20);
+  Duration min_client_ping_interval = Seconds(10);
+  Duration max_connection_age = Seconds(1800);
+  Duration max_request_duration = Seconds(600);  // upper bound of every deadline
+  int32_t queue_threads = 2;
+};
+
+// What the answers say about the deployment.
+struct GrpcDeployment {
+  std::string version;
+  std::string profile;
+  std::string executor;  // functional or synthetic
+  int32_t chips_per_device = 1;
+  // Tokens of a device since the start: (prompt tokens computed for the first time, sampled).
+  // Called on the engine thread; may be empty.
+  std::function<std::pair<int64_t, int64_t>(uint32_t device)> device_tokens;
+};
+
+// Counts of one method since the start.
+struct GrpcMethodCounts {
+  std::string service;  // "scoville.v1.Completions"
+  std::string method;   // "Generate"
+  std::string type;     // "unary" or "server_stream"
+  int64_t started = 0;
+  std::array<int64_t, 17> handled{};  // by gRPC status code
+  int64_t messages_received = 0;
+  int64_t messages_sent = 0;
+};
+
+// "OK", "CANCELLED", …, of a gRPC status code below 17.
+const char* GrpcCodeName(size_t code);
+
+class GrpcServer {
+ public:
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const GrpcServerOptions& options,
+                                                           Engine* engine, StreamHub* hub,
+                                                           const model::LoadedModel* model,
+                                                           GrpcDeployment deployment);
+  ~GrpcServer();
+
+  // "host:port" with the port that was bound.
+  const std::string& address() const;
+
+  void SetServing(bool serving);
+  // Not serving, and the scheduler refuses what comes from now on.
+  void BeginDrain();
+  // True when no completion stream is open; waits at most `timeout`.
+  bool WaitForStreams(Duration timeout);
+  // Ends what is left, closes the port and joins the threads.
+  void Shutdown();
+
+  int64_t open_streams() const;
+  std::vector<GrpcMethodCounts> counts() const;
+
+ private:
+  class Impl;
+  explicit GrpcServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace scoville::server
+
+#endif  // SCOVILLE_SERVER_GRPC_GRPC_SERVER_H_
