@@ -46,13 +46,13 @@ void ForwardPass::Run(Transformer::RowConsumer consumer) {
   team_.Barrier();
   for (int64_t i = 0; i < config_.layers; ++i) {
     const LayerWeights& layer = weights_.layer(i);
-    QueryKeyValue(i, Normalise(layer.attention_norm));
+    QueryKeyValue(i, Normalise(layer.attention_norm, Precision::kPair));
     team_.Barrier();
     Attention(i);
     team_.Barrier();
     AddProduct(layer.attention_output, ws_.attended_quantized);
     team_.Barrier();
-    GateUp(layer, Normalise(layer.ffn_norm));
+    GateUp(layer, Normalise(layer.ffn_norm, Precision::kByte));
     team_.Barrier();
     AddProduct(layer.down, ws_.ffn_quantized);
     team_.Barrier();
@@ -147,13 +147,16 @@ void ForwardPass::BeginRow(int64_t row) {
   }
 }
 
-const QuantizedRows& ForwardPass::Normalise(const std::vector<float>& weight) {
+const QuantizedRows& ForwardPass::Normalise(const std::vector<float>& weight, Precision precision) {
   const bool redundant = ws_.row_count <= Transformer::Workspace::kRedundantRows;
-  QuantizedRows& out = redundant ? mine_.normed : ws_.normed;
+  const bool pairs = precision == Precision::kPair;
+  QuantizedRows& out = redundant ? (pairs ? mine_.normed_pairs : mine_.normed)
+                                 : (pairs ? ws_.normed_pairs : ws_.normed);
   const Range range = redundant ? Range{0, ws_.row_count} : Share(ws_.row_count);
   for (int64_t r = range.begin; r < range.end; ++r) {
     NormQuantizeRow(ws_.x.data() + r * config_.width, weight.data(), config_.width,
-                    config_.rms_epsilon, out.TileOfRow(r), static_cast<int>(r % kTileRows));
+                    config_.rms_epsilon, precision, out.TileOfRow(r),
+                    static_cast<int>(r % kTileRows));
   }
   if (!redundant) team_.Barrier();
   return out;
@@ -171,13 +174,13 @@ void ForwardPass::QueryKeyValue(int64_t layer, const QuantizedRows& in) {
       const int rows = RowsOfTile(tile);
       for (int64_t p = group; p < end; ++p) {
         if (p < first_k) {
-          MultiplyTile(w.q, p, in.Tile(tile), rows, out, kPanelRows);
+          MultiplyTile(w.q, p, in.Tile(tile), in.precision(), rows, out, kPanelRows);
           QueryPanel(p, tile, out, rows);
         } else if (p < first_v) {
-          MultiplyTile(w.k, p - first_k, in.Tile(tile), rows, out, kPanelRows);
+          MultiplyTile(w.k, p - first_k, in.Tile(tile), in.precision(), rows, out, kPanelRows);
           KeyPanel(layer, p - first_k, tile, out, rows);
         } else {
-          MultiplyTile(w.v, p - first_v, in.Tile(tile), rows, out, kPanelRows);
+          MultiplyTile(w.v, p - first_v, in.Tile(tile), in.precision(), rows, out, kPanelRows);
           ValuePanel(layer, p - first_v, tile, out, rows);
         }
       }
@@ -297,7 +300,7 @@ void ForwardPass::AddProduct(const PackedMatrix& matrix, const QuantizedRows& in
     for (int64_t tile = 0; tile < Tiles(); ++tile) {
       const int rows = RowsOfTile(tile);
       for (int64_t p = group; p < end; ++p) {
-        MultiplyTile(matrix, p, in.Tile(tile), rows, out, kPanelRows);
+        MultiplyTile(matrix, p, in.Tile(tile), in.precision(), rows, out, kPanelRows);
         AddPanel(out, rows, ws_.x.data() + tile * kTileRows * config_.width + p * kPanelRows,
                  config_.width);
       }
@@ -318,8 +321,10 @@ void ForwardPass::GateUp(const LayerWeights& layer, const QuantizedRows& in) {
       for (int64_t p = group; p < end; ++p) {
         for (int half = 0; half < 2; ++half) {
           const int at = half * kPanelRows;
-          MultiplyTile(layer.gate, 2 * p + half, in.Tile(tile), rows, gate + at, kBlockValues);
-          MultiplyTile(layer.up, 2 * p + half, in.Tile(tile), rows, up + at, kBlockValues);
+          MultiplyTile(layer.gate, 2 * p + half, in.Tile(tile), in.precision(), rows, gate + at,
+                       kBlockValues);
+          MultiplyTile(layer.up, 2 * p + half, in.Tile(tile), in.precision(), rows, up + at,
+                       kBlockValues);
         }
         SiluQuantize(gate, up, rows, ws_.ffn_quantized.TileOfRow(tile * kTileRows) + p);
       }
@@ -339,14 +344,15 @@ void ForwardPass::Head(Transformer::RowConsumer consumer) {
       const auto& output = ws_.outputs[static_cast<size_t>(first + r)];
       NormQuantizeRow(ws_.x.data() + output.batch_row * config_.width,
                       weights_.output_norm().data(), config_.width, config_.rms_epsilon,
-                      ws_.output_quantized.TileOfRow(r), static_cast<int>(r % kTileRows));
+                      Precision::kPair, ws_.output_pairs.TileOfRow(r),
+                      static_cast<int>(r % kTileRows));
     }
     team_.Barrier();
     for (int64_t group = panels.begin; group < panels.end; group += kPanelGroup) {
       const int64_t end = std::min(panels.end, group + kPanelGroup);
       for (int64_t row = 0; row < rows; row += kTileRows) {
         for (int64_t p = group; p < end; ++p) {
-          MultiplyTile(head, p, ws_.output_quantized.Tile(row / kTileRows),
+          MultiplyTile(head, p, ws_.output_pairs.Tile(row / kTileRows), Precision::kPair,
                        static_cast<int>(std::min<int64_t>(kTileRows, rows - row)),
                        ws_.logits.data() + row * ws_.logits_stride + p * kPanelRows,
                        ws_.logits_stride);

@@ -40,7 +40,7 @@ class ForwardPass {
   void BeginRow(int64_t row);
 
   // Normalised, quantised x; may meet the other lanes.
-  const QuantizedRows& Normalise(const std::vector<float>& weight);
+  const QuantizedRows& Normalise(const std::vector<float>& weight, Precision precision);
   void QueryKeyValue(int64_t layer, const QuantizedRows& in);
   void QueryPanel(int64_t panel, int64_t tile, const float* out, int rows);
   void KeyPanel(int64_t layer, int64_t panel, int64_t tile, const float* out, int rows);

@@ -27,33 +27,51 @@ HWY_INLINE V16 RoundEven(V16 a) {
   return (a + magic) - magic;
 }
 
-HWY_INLINE void QuantizeBlock(V16 a, V16 b, ActivationBlock* block, int row) {
-  const float largest = MaxLane(Max16(Abs16(a), Abs16(b)));
-  const float scale = largest / 127.0f;
-  const float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
-  // A subnormal `largest` would make the inverse infinite.
-  const V16 inv = Splat(inverse <= std::numeric_limits<float>::max() ? inverse : 0.0f);
-  const V16 top = Splat(127.0f);
-  const V16 qa = Max16(Min16(RoundEven(a * inv), top), Splat(-127.0f));
-  const V16 qb = Max16(Min16(RoundEven(b * inv), top), Splat(-127.0f));
+// The integers of one block, which lie within +-127.
+HWY_INLINE void StoreBytes(V16 a, V16 b, ActivationBlock* block, int row) {
   alignas(16) int8_t bytes[kBlockValues];
-  StoreInt8x16(qa, bytes);
-  StoreInt8x16(qb, bytes + 16);
+  StoreInt8x16(a, bytes);
+  StoreInt8x16(b, bytes + 16);
   for (int g = 0; g < kBlockValues / 4; ++g) std::memcpy(&block->quads[g][row], bytes + 4 * g, 4);
-  const float sum = SumIntegers(qa + qb);
-  block->scale[row] = scale;
+  const float sum = SumIntegers(a + b);
   block->sum[row] = sum;
   block->offset[row] = -128 * static_cast<int32_t>(sum);
 }
 
+template <Precision kPrecision>
+HWY_INLINE void QuantizeBlock(V16 a, V16 b, ActivationBlock* block, int row) {
+  constexpr float kTop = kPrecision == Precision::kPair ? kPairBase * 127.0f + 127.0f : 127.0f;
+  const float largest = MaxLane(Max16(Abs16(a), Abs16(b)));
+  const float inverse = largest > 0.0f ? kTop / largest : 0.0f;
+  // A subnormal `largest` would make the inverse infinite.
+  const V16 inv = Splat(inverse <= std::numeric_limits<float>::max() ? inverse : 0.0f);
+  const V16 top = Splat(kTop);
+  const V16 qa = Max16(Min16(RoundEven(a * inv), top), Splat(-kTop));
+  const V16 qb = Max16(Min16(RoundEven(b * inv), top), Splat(-kTop));
+  if constexpr (kPrecision == Precision::kPair) {
+    const V16 base = Splat(float{kPairBase});
+    // The top itself is a tie, which would round up to 128.
+    const V16 most = Splat(127.0f);
+    const V16 least = Splat(-127.0f);
+    const V16 ha = Max16(Min16(RoundEven(qa / base), most), least);
+    const V16 hb = Max16(Min16(RoundEven(qb / base), most), least);
+    StoreBytes(ha, hb, block, row);
+    StoreBytes(qa - ha * base, qb - hb * base, block + 1, row);
+    block->sum[row] = SumIntegers(qa + qb);
+  } else {
+    StoreBytes(qa, qb, block, row);
+  }
+  block->scale[row] = largest / kTop;
+}
+
 void QuantizeRowImpl(const float* x, int64_t values, ActivationBlock* blocks, int row_in_tile) {
   for (int64_t i = 0; i < values; i += kBlockValues) {
-    QuantizeBlock(Load16(x + i), Load16(x + i + 16), blocks++, row_in_tile);
+    QuantizeBlock<Precision::kByte>(Load16(x + i), Load16(x + i + 16), blocks++, row_in_tile);
   }
 }
 
 void NormQuantizeRowImpl(const float* x, const float* weight, int64_t values, float epsilon,
-                         ActivationBlock* blocks, int row_in_tile) {
+                         Precision precision, ActivationBlock* blocks, int row_in_tile) {
   V16 squares = Splat(0.0f);
   for (int64_t i = 0; i < values; i += 16) {
     const V16 v = Load16(x + i);
@@ -64,7 +82,12 @@ void NormQuantizeRowImpl(const float* x, const float* weight, int64_t values, fl
   for (int64_t i = 0; i < values; i += kBlockValues) {
     const V16 a = Load16(x + i) * scale * Load16(weight + i);
     const V16 b = Load16(x + i + 16) * scale * Load16(weight + i + 16);
-    QuantizeBlock(a, b, blocks++, row_in_tile);
+    if (precision == Precision::kPair) {
+      QuantizeBlock<Precision::kPair>(a, b, blocks, row_in_tile);
+      blocks += 2;
+    } else {
+      QuantizeBlock<Precision::kByte>(a, b, blocks++, row_in_tile);
+    }
   }
 }
 
@@ -77,7 +100,7 @@ void SiluQuantizeImpl(const float* gate, const float* up, int rows, ActivationBl
   for (int r = 0; r < rows; ++r, gate += kBlockValues, up += kBlockValues) {
     const V16 a = Silu(Load16(gate)) * Load16(up);
     const V16 b = Silu(Load16(gate + 16)) * Load16(up + 16);
-    QuantizeBlock(a, b, block, r);
+    QuantizeBlock<Precision::kByte>(a, b, block, r);
   }
 }
 
@@ -199,8 +222,9 @@ void QuantizeRow(const float* x, int64_t values, ActivationBlock* blocks, int ro
 }
 
 void NormQuantizeRow(const float* x, const float* weight, int64_t values, float epsilon,
-                     ActivationBlock* blocks, int row_in_tile) {
-  HWY_DYNAMIC_DISPATCH(NormQuantizeRowImpl)(x, weight, values, epsilon, blocks, row_in_tile);
+                     Precision precision, ActivationBlock* blocks, int row_in_tile) {
+  HWY_DYNAMIC_DISPATCH(NormQuantizeRowImpl)
+  (x, weight, values, epsilon, precision, blocks, row_in_tile);
 }
 
 void SiluQuantize(const float* gate, const float* up, int rows, ActivationBlock* block) {

@@ -14,9 +14,9 @@ namespace scoville::model {
 // Quantises `values` floats (a multiple of 32) into row `row_in_tile` of blocks[0 ..].
 void QuantizeRow(const float* x, int64_t values, ActivationBlock* blocks, int row_in_tile);
 
-// x / rms(x) * weight, quantised.
+// x / rms(x) * weight, quantised to the given precision.
 void NormQuantizeRow(const float* x, const float* weight, int64_t values, float epsilon,
-                     ActivationBlock* blocks, int row_in_tile);
+                     Precision precision, ActivationBlock* blocks, int row_in_tile);
 
 // silu(gate) * up of 32 columns, quantised into one block; gate and up are [rows][32].
 void SiluQuantize(const float* gate, const float* up, int rows, ActivationBlock* block);

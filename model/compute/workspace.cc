@@ -9,17 +9,19 @@
 namespace scoville::model {
 
 Transformer::Workspace::Lane::Lane(const ModelConfig& config, int64_t redundant_rows)
-    : normed(redundant_rows, config.width),
+    : normed(redundant_rows, config.width, Precision::kByte),
+      normed_pairs(redundant_rows, config.width, Precision::kPair),
       tile(kTileRows * kBlockValues),
       second_tile(kTileRows * kBlockValues),
       // Not initialised: memory that no context reaches is never touched.
       scores(new float[static_cast<size_t>(AttentionScratch(config.context))]) {}
 
 Transformer::Workspace::Workspace(const ModelConfig& config, int64_t max_rows, int lanes)
-    : normed(max_rows, config.width),
-      attended_quantized(max_rows, config.heads * config.head_size),
-      ffn_quantized(max_rows, config.ffn_width),
-      output_quantized(std::min(max_rows, kOutputRows), config.width),
+    : normed(max_rows, config.width, Precision::kByte),
+      normed_pairs(max_rows, config.width, Precision::kPair),
+      attended_quantized(max_rows, config.heads * config.head_size, Precision::kByte),
+      ffn_quantized(max_rows, config.ffn_width, Precision::kByte),
+      output_pairs(std::min(max_rows, kOutputRows), config.width, Precision::kPair),
       logits_stride((config.vocabulary + kPanelRows - 1) / kPanelRows * kPanelRows),
       max_rows_(max_rows) {
   CHECK_GT(max_rows, 0);

@@ -55,13 +55,13 @@ class Transformer::Workspace {
   std::vector<float> q;             // [row][heads * head_size]
   std::vector<float> attended;      // likewise
   std::vector<float> cosine, sine;  // [row][head_size]
-  QuantizedRows normed, attended_quantized, ffn_quantized, output_quantized;
+  QuantizedRows normed, normed_pairs, attended_quantized, ffn_quantized, output_pairs;
   int64_t logits_stride;
   std::vector<float> logits;  // [kOutputRows][logits_stride]
 
   struct Lane {
     Lane(const ModelConfig& config, int64_t redundant_rows);
-    QuantizedRows normed;  // this lane's own copy when the batch is small
+    QuantizedRows normed, normed_pairs;  // this lane's own copies when the batch is small
     std::vector<float> tile, second_tile;
     // Scores of one attention task; grows no further than the context.
     std::unique_ptr<float[]> scores;

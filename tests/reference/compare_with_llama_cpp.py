@@ -140,6 +140,9 @@ def main():
                 distances[name].add(p, q, tokens)
             distances["ours to llama.cpp"].add(rows["llama.cpp"], rows["ours"], tokens)
             print(f"{text.name}: {len(tokens)} tokens", flush=True)
+        if args.check_reference:
+            exact.llama.close()
+        theirs.llama.close()
     summaries = {name: d.summary() for name, d in distances.items()}
     print(f"\n{'to the reference':<26}{'mean KL':>12}{'p99 KL':>12}{'top-1 differs':>15}"
           f"{'mean |dlogp|':>14}{'positions':>11}")

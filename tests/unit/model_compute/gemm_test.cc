@@ -83,16 +83,20 @@ TEST(PackedMatrix, RefusesWhatIsNotFinite) {
             absl::StatusCode::kInvalidArgument);
 }
 
-class Gemm : public ::testing::TestWithParam<model::GgmlType> {};
+class Gemm : public ::testing::TestWithParam<std::tuple<model::GgmlType, model::Precision>> {};
 
 TEST_P(Gemm, IsTheSumOfProductsOnEveryTargetAndForEveryRowCount) {
   constexpr int64_t kInputs = 768;
-  const RandomTensor tensor(GetParam(), kInputs, 32, 11);
+  const auto [type, precision] = GetParam();
+  const bool pair = precision == model::Precision::kPair;
+  const RandomTensor tensor(type, kInputs, 32, 11);
   AlignedBytes memory(model::PackedMatrix::BytesFor(tensor.info));
   const auto packed = model::PackedMatrix::Pack(tensor.info, memory.data);
   ASSERT_TRUE(packed.ok()) << packed.status();
 
-  model::QuantizedRows rows(8, kInputs);
+  model::QuantizedRows rows(8, kInputs, precision);
+  // Normalising with these weights leaves a row as it is, but for a factor.
+  const std::vector<float> ones(kInputs, 1.0f);
   for (int r = 0; r < 8; ++r) {
     std::vector<float> x;
     for (int64_t i = 0; i < kInputs; ++i) {
@@ -101,13 +105,21 @@ TEST_P(Gemm, IsTheSumOfProductsOnEveryTargetAndForEveryRowCount) {
     // The extremes: all of the largest magnitude, of both signs.
     if (r == 6) x.assign(x.size(), 1.0f);
     if (r == 7) x.assign(x.size(), -1.0f);
-    model::QuantizeRow(x.data(), kInputs, rows.TileOfRow(0), r);
+    if (pair) {
+      model::NormQuantizeRow(x.data(), ones.data(), kInputs, 0.0f, precision, rows.TileOfRow(0), r);
+    } else {
+      model::QuantizeRow(x.data(), kInputs, rows.TileOfRow(0), r);
+    }
   }
   const auto activation = [&](int r, int64_t i) {
-    const model::ActivationBlock& block = rows.Tile(0)[i / 32];
-    int8_t bytes[4];
-    std::memcpy(bytes, &block.quads[i % 32 / 4][r], 4);
-    return static_cast<double>(bytes[i % 4]) * static_cast<double>(block.scale[r]);
+    const model::ActivationBlock* block = rows.Tile(0) + i / 32 * (pair ? 2 : 1);
+    const auto byte = [&](const model::ActivationBlock& b) {
+      int8_t bytes[4];
+      std::memcpy(bytes, &b.quads[i % 32 / 4][r], 4);
+      return static_cast<double>(bytes[i % 4]);
+    };
+    const double integer = pair ? 254.0 * byte(block[0]) + byte(block[1]) : byte(block[0]);
+    return integer * static_cast<double>(block->scale[r]);
   };
 
   std::vector<float> first;  // of the first target: 2 panels of 8 rows
@@ -116,7 +128,7 @@ TEST_P(Gemm, IsTheSumOfProductsOnEveryTargetAndForEveryRowCount) {
     std::vector<float> all;
     for (int64_t panel = 0; panel < 2; ++panel) {
       float out[8 * 16];
-      model::MultiplyTile(*packed, panel, rows.Tile(0), 8, out, 16);
+      model::MultiplyTile(*packed, panel, rows.Tile(0), precision, 8, out, 16);
       for (int r = 0; r < 8; ++r) {
         for (int lane = 0; lane < 16; ++lane) {
           double want = 0.0;
@@ -131,7 +143,7 @@ TEST_P(Gemm, IsTheSumOfProductsOnEveryTargetAndForEveryRowCount) {
       }
       for (int count = 1; count < 8; ++count) {
         float some[8 * 20];
-        model::MultiplyTile(*packed, panel, rows.Tile(0), count, some, 20);
+        model::MultiplyTile(*packed, panel, rows.Tile(0), precision, count, some, 20);
         for (int r = 0; r < count; ++r) {
           ASSERT_EQ(std::memcmp(some + r * 20, out + r * 16, 64), 0) << count << " rows, row " << r;
         }
@@ -143,9 +155,14 @@ TEST_P(Gemm, IsTheSumOfProductsOnEveryTargetAndForEveryRowCount) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, Gemm, ::testing::ValuesIn(kAllTypes),
-                         [](const ::testing::TestParamInfo<model::GgmlType>& param) {
-                           return std::string(model::GgmlTypeName(param.param));
+INSTANTIATE_TEST_SUITE_P(Types, Gemm,
+                         ::testing::Combine(::testing::ValuesIn(kAllTypes),
+                                            ::testing::Values(model::Precision::kByte,
+                                                              model::Precision::kPair)),
+                         [](const ::testing::TestParamInfo<Gemm::ParamType>& param) {
+                           return std::string(model::GgmlTypeName(std::get<0>(param.param))) +
+                                  (std::get<1>(param.param) == model::Precision::kPair ? "_Pair"
+                                                                                       : "_Byte");
                          });
 
 }  // namespace

@@ -75,13 +75,21 @@ TEST(NormQuantizeRow, DividesByTheRootMeanSquare) {
     double squares = 0.0;
     for (const float v : x) squares += static_cast<double>(v) * v;
     const double scale = 1.0 / std::sqrt(squares / 96 + 1e-5);
-    model::ActivationBlock blocks[3];
-    model::NormQuantizeRow(x.data(), weight.data(), 96, 1e-5f, blocks, 1);
+    model::ActivationBlock blocks[3], pairs[6];
+    model::NormQuantizeRow(x.data(), weight.data(), 96, 1e-5f, model::Precision::kByte, blocks, 1);
+    model::NormQuantizeRow(x.data(), weight.data(), 96, 1e-5f, model::Precision::kPair, pairs, 1);
+    float sums[3] = {};
     for (int i = 0; i < 96; ++i) {
-      const model::ActivationBlock& block = blocks[i / 32];
       const double want = x[i] * scale * weight[i];
+      const model::ActivationBlock& block = blocks[i / 32];
       EXPECT_NEAR(ByteAt(block, 1, i % 32) * block.scale[1], want, block.scale[1] * 0.501);
+      const model::ActivationBlock& high = pairs[i / 32 * 2];
+      const int pair = 254 * ByteAt(high, 1, i % 32) + ByteAt(pairs[i / 32 * 2 + 1], 1, i % 32);
+      EXPECT_NEAR(pair * high.scale[1], want, high.scale[1] * 0.52);
+      EXPECT_LT(high.scale[1] * 250, block.scale[1]);
+      sums[i / 32] += static_cast<float>(pair);
     }
+    for (int b = 0; b < 3; ++b) EXPECT_EQ(pairs[2 * b].sum[1], sums[b]);
   });
 }
 
