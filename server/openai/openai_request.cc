@@ -1,0 +1,305 @@
+#include "server/openai/openai_request.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "server/openai/json_fields.h"
+
+namespace scoville::server {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr int kMaxDepth = 64;
+constexpr size_t kMaxIgnoredNames = 16;
+// What OpenAI's completions endpoint draws when nothing is said.
+constexpr uint32_t kDefaultCompletionTokens = 16;
+
+void ReadSampling(JsonFields& in, v1::Sampling* out) {
+  const auto number = [&](const char* name, auto set) {
+    float value = 0;
+    if (in.Read(name, &value)) {
+      (out->*set)(value);
+    }
+  };
+  number("temperature", &v1::Sampling::set_temperature);
+  number("top_p", &v1::Sampling::set_top_p);
+  number("min_p", &v1::Sampling::set_min_p);
+  number("repetition_penalty", &v1::Sampling::set_repetition_penalty);
+  number("presence_penalty", &v1::Sampling::set_presence_penalty);
+  number("frequency_penalty", &v1::Sampling::set_frequency_penalty);
+  // -1 is how vLLM's clients say "off".
+  const json* top_k = in.Find("top_k");
+  uint32_t k = 0;
+  if (top_k != nullptr && *top_k == json(-1)) {
+    out->set_top_k(0);
+  } else if (in.Read("top_k", &k)) {
+    out->set_top_k(k);
+  }
+  uint64_t seed = 0;
+  if (in.ReadSeed("seed", &seed)) {
+    out->set_seed(seed);
+  }
+  uint32_t n = 0;
+  if (in.Read("n", &n)) {
+    out->set_n(n);
+  }
+  const json* bias = in.Find("logit_bias");
+  if (bias == nullptr) {
+    return;
+  }
+  if (!bias->is_object()) {
+    in.Fail("logit_bias", "must map token ids to numbers");
+    return;
+  }
+  for (const auto& [token, value] : bias->items()) {
+    uint32_t id = 0;
+    if (!absl::SimpleAtoi(token, &id) || !value.is_number()) {
+      in.Fail("logit_bias", "must map token ids to numbers");
+      return;
+    }
+    (*out->mutable_logit_bias())[id] = value.get<float>();
+  }
+}
+
+void ReadStop(JsonFields& in, v1::Stop* out) {
+  uint32_t count = 0;
+  if (in.Read("max_tokens", &count)) {
+    out->set_max_tokens(count);
+  }
+  if (in.Read("max_completion_tokens", &count)) {
+    out->set_max_tokens(count);
+  }
+  if (in.Read("min_tokens", &count)) {
+    out->set_min_tokens(count);
+  }
+  bool flag = false;
+  if (in.Read("ignore_eos", &flag)) {
+    out->set_ignore_eos(flag);
+  }
+  if (in.Read("include_stop_str_in_output", &flag)) {
+    out->set_keep_match(flag);
+  }
+  std::vector<uint32_t> ids;
+  if (in.Read("stop_token_ids", &ids)) {
+    out->mutable_token_ids()->Add(ids.begin(), ids.end());
+  }
+  const json* stop = in.Find("stop");
+  if (stop == nullptr) {
+    return;
+  }
+  if (stop->is_string()) {
+    out->add_strings(stop->get<std::string>());
+    return;
+  }
+  if (!stop->is_array()) {
+    in.Fail("stop", "must be a string or a list of strings");
+    return;
+  }
+  for (const json& text : *stop) {
+    if (!text.is_string()) {
+      in.Fail("stop", "must be a string or a list of strings");
+      return;
+    }
+    out->add_strings(text.get<std::string>());
+  }
+}
+
+void ReadStreamOptions(JsonFields& in, OpenAiCall* out) {
+  in.Read("stream", &out->stream);
+  const json* options = in.Find("stream_options");
+  if (options == nullptr) {
+    return;
+  }
+  if (!options->is_object()) {
+    in.Fail("stream_options", "must be an object");
+    return;
+  }
+  JsonFields fields(options, "stream_options.");
+  fields.Read("include_usage", &out->include_usage);
+  fields.Read("continuous_usage_stats", &out->continuous_usage);
+  if (fields.error()) {
+    in.Fail(*fields.error());
+  }
+}
+
+// What is the same in both endpoints.
+template <typename Proto>
+void ReadCommon(JsonFields& in, Proto* proto, OpenAiCall* out) {
+  in.Read("model", proto->mutable_model());
+  ReadSampling(in, proto->mutable_sampling());
+  ReadStop(in, proto->mutable_stop());
+  ReadStreamOptions(in, out);
+  bool skip_special = true;
+  if (in.Read("skip_special_tokens", &skip_special)) {
+    proto->mutable_output()->set_keep_special_tokens(!skip_special);
+  }
+  in.Read("cache_salt", proto->mutable_scheduling()->mutable_cache_salt());
+  in.RefuseUnless("logprobs", json(nullptr), "log probabilities are served over gRPC only");
+  in.RefuseUnless("top_logprobs", json(nullptr), "log probabilities are served over gRPC only");
+  in.RefuseUnless("prompt_logprobs", json(nullptr), "log probabilities are served over gRPC only");
+  in.RefuseUnless("return_token_ids", json(nullptr), "token ids are served over gRPC only");
+  in.RefuseUnless("response_format", json{{"type", "text"}}, "only text is served");
+  // Named so that they are not reported as ignored: they ask for nothing.
+  for (const char* name : {"user", "metadata", "store", "service_tier"}) {
+    in.Find(name);
+  }
+}
+
+// A message's content: a string, or a list of {"type": "text", "text": …}.
+std::optional<ServiceError> ReadContent(const json& content, const std::string& where,
+                                        std::string* out) {
+  if (content.is_null()) {
+    return std::nullopt;
+  }
+  if (content.is_string()) {
+    *out = content.get<std::string>();
+    return std::nullopt;
+  }
+  if (!content.is_array()) {
+    return InvalidField(where, "must be a string or a list of text parts");
+  }
+  for (const json& part : content) {
+    const bool object = part.is_object();
+    if (object && part.value("type", json("text")) != json("text")) {
+      return UnsupportedFeature(where, "only text parts are served");
+    }
+    const auto text = object ? part.find("text") : part.end();
+    if (!object || text == part.end() || !text->is_string()) {
+      return InvalidField(where, "must be a string or a list of text parts");
+    }
+    *out += text->get<std::string>();
+  }
+  return std::nullopt;
+}
+
+std::optional<ServiceError> ReadMessages(const json* messages, v1::ChatRequest* out) {
+  if (messages == nullptr || !messages->is_array() || messages->empty()) {
+    return InvalidField("messages", "must be a list of at least one message");
+  }
+  size_t index = 0;
+  for (const json& message : *messages) {
+    const std::string where = absl::StrCat("messages[", index++, "].");
+    if (!message.is_object()) {
+      return InvalidField(absl::StripSuffix(where, "."), "must be an object");
+    }
+    JsonFields fields(&message, where);
+    v1::ChatMessage* turn = out->add_messages();
+    fields.Read("role", turn->mutable_role());
+    fields.Read("name", turn->mutable_name());
+    fields.RefuseUnless("tool_calls", json(nullptr), "tools are not served");
+    if (fields.error()) {
+      return fields.error();
+    }
+    const auto content = message.find("content");
+    if (content != message.end()) {
+      if (auto error = ReadContent(*content, where + "content", turn->mutable_content())) {
+        return error;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+// A string, a list of token ids, or a list of one of either.
+std::optional<ServiceError> ReadPrompt(const json* prompt, v1::GenerateRequest* out) {
+  if (prompt == nullptr) {
+    return InvalidField("prompt", "is missing");
+  }
+  const bool one_of_list =
+      prompt->is_array() && prompt->size() == 1 && !prompt->front().is_number();
+  const json& value = one_of_list ? prompt->front() : *prompt;
+  if (value.is_string()) {
+    out->set_text(value.get<std::string>());
+    return std::nullopt;
+  }
+  if (value.is_array() && !value.empty() && (value[0].is_string() || value[0].is_array())) {
+    return UnsupportedFeature("prompt", "one prompt a request is served; send several requests");
+  }
+  const json wrapped = {{"prompt", value}};
+  JsonFields fields(&wrapped, "");
+  std::vector<uint32_t> ids;
+  fields.Read("prompt", &ids);
+  if (fields.error()) {
+    return InvalidField("prompt", "must be a string or a list of token ids");
+  }
+  out->mutable_token_ids()->mutable_ids()->Add(ids.begin(), ids.end());
+  return std::nullopt;
+}
+
+std::optional<ServiceError> ParseChat(JsonFields& in, OpenAiCall* out) {
+  ReadCommon(in, &out->chat, out);
+  bool add_prompt = true;
+  bool continue_final = false;
+  in.Read("add_generation_prompt", &add_prompt);
+  in.Read("continue_final_message", &continue_final);
+  out->chat.set_continue_final(continue_final);
+  for (const char* name : {"tools", "functions", "modalities", "audio"}) {
+    in.RefuseUnless(name,
+                    name == absl::string_view("modalities") ? json::array({"text"}) : json(nullptr),
+                    "only text is served");
+  }
+  in.RefuseUnless("tool_choice", json("none"), "tools are not served");
+  const json* messages = in.Find("messages");
+  if (in.error()) {
+    return in.error();
+  }
+  return ReadMessages(messages, &out->chat);
+}
+
+std::optional<ServiceError> ParseCompletions(JsonFields& in, OpenAiCall* out) {
+  ReadCommon(in, &out->generate, out);
+  in.RefuseUnless("echo", json(nullptr), "the prompt is not repeated");
+  in.RefuseUnless("suffix", json(nullptr), "insertion is not served");
+  in.RefuseUnless("best_of", json(1), "one choice is drawn");
+  if (!out->generate.stop().has_max_tokens()) {
+    out->generate.mutable_stop()->set_max_tokens(kDefaultCompletionTokens);
+  }
+  const json* prompt = in.Find("prompt");
+  if (in.error()) {
+    return in.error();
+  }
+  return ReadPrompt(prompt, &out->generate);
+}
+
+}  // namespace
+
+std::optional<ServiceError> ParseOpenAiRequest(OpenAiRoute route, absl::string_view body,
+                                               OpenAiCall* out) {
+  json object;
+  if (auto error = ParseJsonObject(body, kMaxDepth, &object)) {
+    return error;
+  }
+  *out = OpenAiCall();
+  out->route = route;
+  JsonFields fields(&object, "");
+  auto error = route == OpenAiRoute::kChat ? ParseChat(fields, out) : ParseCompletions(fields, out);
+  out->ignored = fields.Unknown(kMaxIgnoredNames);
+  return error;
+}
+
+std::string OpenAiFieldName(OpenAiRoute route, absl::string_view native) {
+  if (native == "stop.strings" || absl::StartsWith(native, "stop.strings[")) {
+    return "stop";
+  }
+  if (native == "stop.token_ids" || absl::StartsWith(native, "stop.token_ids[")) {
+    return "stop_token_ids";
+  }
+  if (route == OpenAiRoute::kCompletions &&
+      (native == "text" || native == "token_ids" || absl::StartsWith(native, "token_ids"))) {
+    return "prompt";
+  }
+  for (const char* prefix : {"sampling.", "stop.", "output.", "scheduling."}) {
+    if (absl::StartsWith(native, prefix)) {
+      return std::string(absl::StripPrefix(native, prefix));
+    }
+  }
+  return std::string(native);
+}
+
+}  // namespace scoville::server

@@ -1,0 +1,59 @@
+// Writes answers as OpenAI's clients and the load generators that imitate them read them.
+//
+// Streaming: "data: " + one line of JSON + an empty line. The role rides in the first content delta
+// and finish_reason in the last one, since clients take each chunk with choices for a token.
+//
+// Units: joules as doubles, for display. Ownership: a plain value per request. Threading: one
+// thread. Errors: none; text that is not UTF-8 is replaced.
+#ifndef SCOVILLE_SERVER_OPENAI_OPENAI_RESPONSE_H_
+#define SCOVILLE_SERVER_OPENAI_OPENAI_RESPONSE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "scoville/v1/completions.pb.h"
+#include "server/errors/service_error.h"
+#include "server/http/http_exchange.h"
+#include "server/openai/openai_request.h"
+
+namespace scoville::server {
+
+class OpenAiResponse {
+ public:
+  OpenAiResponse(const OpenAiCall& call, absl::string_view request_id, absl::string_view model,
+                 absl::string_view fingerprint, int64_t created_unix_seconds);
+
+  // One event with text; `final` if these are the last ones (may come without text).
+  std::string Event(absl::string_view text, uint64_t tokens, const v1::Final* final);
+  // What follows the last event: usage if asked for, then [DONE].
+  std::string Trailer(const v1::Final& final) const;
+  // The whole answer.
+  std::string Body(absl::string_view text, const v1::Final& final) const;
+
+ private:
+  std::string Head(absl::string_view object) const;  // up to and including "choices":
+
+  const OpenAiRoute route_;
+  const bool include_usage_;
+  const bool continuous_usage_;
+  const std::string id_;
+  const std::string model_;
+  const std::string fingerprint_;
+  const int64_t created_;
+  bool role_sent_ = false;
+  uint64_t tokens_ = 0;
+};
+
+// Error body and headers for an error before the first token, and as an event after it.
+std::string OpenAiError(OpenAiRoute route, const ServiceError& error);
+HttpHeaders OpenAiErrorHeaders(const ServiceError& error);
+std::string OpenAiErrorEvent(OpenAiRoute route, const ServiceError& error);
+
+// The list of models, or one of them.
+std::string OpenAiModels(absl::string_view id, int64_t max_model_len, int64_t created);
+std::string OpenAiModel(absl::string_view id, int64_t max_model_len, int64_t created);
+
+}  // namespace scoville::server
+
+#endif  // SCOVILLE_SERVER_OPENAI_OPENAI_RESPONSE_H_
