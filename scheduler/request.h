@@ -112,6 +112,8 @@ struct Request {
   // Stop strings, and where a token's bytes come from: needed only if there are any.
   model::StopMatcher stop_strings;
   const model::Tokenizer* tokenizer = nullptr;
+  bool special_tokens_are_text =
+      false;  // the client reads control tokens by name, so stop strings match them too
   std::vector<int32_t>
       stop_tokens;  // end tokens of the model (unless they are to be ignored) and the client's
   int64_t max_tokens = 0;  // >= 1; 0: the rest of the context

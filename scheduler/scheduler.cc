@@ -322,6 +322,7 @@ std::optional<Outcome> Scheduler::Impl::EndOf(LiveRequest* live, int32_t token) 
   // A stop string ends the generation even below min_tokens: only tokens can be kept from being
   // drawn.
   if (!request.stop_strings.empty() &&
+      (request.special_tokens_are_text || !request.tokenizer->IsControl(token)) &&
       request.stop_strings.Append(request.tokenizer->TokenBytes(token))) {
     return Outcome::kStop;
   }

@@ -1,0 +1,196 @@
+#include "sim/report.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace scoville::sim {
+
+namespace {
+
+double Seconds(int64_t ns) { return static_cast<double>(ns) * 1e-9; }
+
+Percentiles Of(std::vector<int64_t> ns) {
+  Percentiles p;
+  p.count = static_cast<int64_t>(ns.size());
+  if (ns.empty()) {
+    return p;
+  }
+  std::sort(ns.begin(), ns.end());
+  const auto rank = [&](double q) {
+    const size_t r = static_cast<size_t>(std::ceil(q * static_cast<double>(ns.size())));
+    return Seconds(ns[std::min(std::max<size_t>(r, 1), ns.size()) - 1]);
+  };
+  double sum = 0;
+  for (int64_t v : ns) {
+    sum += Seconds(v);
+  }
+  p.mean = sum / static_cast<double>(ns.size());
+  p.p50 = rank(0.5);
+  p.p90 = rank(0.9);
+  p.p99 = rank(0.99);
+  p.max = Seconds(ns.back());
+  return p;
+}
+
+Percentiles Of(const Histogram& histogram) {
+  return {histogram.mean() * 1e-9,
+          Seconds(histogram.Percentile(0.5)),
+          Seconds(histogram.Percentile(0.9)),
+          Seconds(histogram.Percentile(0.99)),
+          Seconds(histogram.max()),
+          histogram.count()};
+}
+
+double Ratio(double a, double b) { return b > 0 ? a / b : 0; }
+
+bool MeetsSlo(const scheduler::RequestRecord& r, const SloTargets& slo) {
+  if (!scheduler::IsCompletion(r.outcome)) {
+    return false;
+  }
+  if (slo.ttft > Duration() && r.first_token - r.arrival > slo.ttft) {
+    return false;
+  }
+  const int64_t gaps = r.output_tokens - 1;
+  return slo.itl == Duration() || gaps < 1 || (r.last_token - r.first_token) / gaps <= slo.itl;
+}
+
+void AddRequests(const SimulationResult& result, Report& report) {
+  std::vector<int64_t> ttft, tpot, e2e, queue;
+  for (const scheduler::RequestRecord& r : result.records.requests) {
+    report.outcomes[OutcomeName(r.outcome)] += 1;
+    report.completed += scheduler::IsCompletion(r.outcome) ? 1 : 0;
+    report.slo_met += MeetsSlo(r, result.slo) ? 1 : 0;
+    if (r.was_scheduled) {
+      queue.push_back((r.scheduled - r.arrival).value());
+    }
+    if (r.output_tokens > 0) {
+      ttft.push_back((r.first_token - r.arrival).value());
+      e2e.push_back((r.last_token - r.arrival).value());
+    }
+    if (r.output_tokens > 1) {
+      tpot.push_back((r.last_token - r.first_token).value() / (r.output_tokens - 1));
+    }
+  }
+  for (size_t i = 0; i < result.records.refusals.size(); ++i) {
+    if (result.records.refusals[i] > 0) {
+      report.refusals[RefusalName(static_cast<scheduler::RefusalReason>(i))] =
+          result.records.refusals[i];
+    }
+  }
+  report.ttft = Of(std::move(ttft));
+  report.tpot = Of(std::move(tpot));
+  report.e2e = Of(std::move(e2e));
+  report.queue = Of(std::move(queue));
+  report.itl = Of(result.records.itl_ns);
+}
+
+void AddDevices(const SimulationResult& result, Report& report) {
+  Duration busy, time, lag;
+  device::StallTimes stalls;
+  for (size_t i = 0; i < result.devices.size(); ++i) {
+    const device::DeviceStatus& d = result.devices[i];
+    report.energy += d.energy;
+    report.terms += d.terms;
+    stalls += d.stalls;
+    busy += d.busy_time;
+    time += d.busy_time + d.idle_time;
+    lag += d.lag;
+    report.peak_kv_share =
+        std::max(report.peak_kv_share, Ratio(static_cast<double>(result.peak_kv_blocks[i]),
+                                             static_cast<double>(d.kv_blocks_total)));
+  }
+  report.device_joules = report.energy.total().joules();
+  report.utilisation = Ratio(ToSeconds(busy), ToSeconds(time));
+  report.emulation_lag_seconds = ToSeconds(lag);
+  const double b = ToSeconds(busy);
+  report.stalls = {{"compute", Ratio(ToSeconds(stalls.compute), b)},
+                   {"memory", Ratio(ToSeconds(stalls.memory), b)},
+                   {"comm", Ratio(ToSeconds(stalls.comm), b)},
+                   {"fixed", Ratio(ToSeconds(stalls.fixed), b)},
+                   {"host", Ratio(ToSeconds(stalls.host), b)},
+                   {"throttle", Ratio(ToSeconds(stalls.throttle), b)}};
+}
+
+}  // namespace
+
+const char* OutcomeName(scheduler::Outcome outcome) {
+  switch (outcome) {
+    case scheduler::Outcome::kStop:
+      return "stop";
+    case scheduler::Outcome::kLength:
+      return "length";
+    case scheduler::Outcome::kEnergy:
+      return "energy";
+    case scheduler::Outcome::kCancelled:
+      return "cancelled";
+    case scheduler::Outcome::kDeadlineExceeded:
+      return "deadline_exceeded";
+    case scheduler::Outcome::kSlowConsumer:
+      return "slow_consumer";
+    case scheduler::Outcome::kDraining:
+      return "draining";
+    case scheduler::Outcome::kDeviceLost:
+      return "device_lost";
+    case scheduler::Outcome::kInternal:
+      return "internal";
+  }
+  return "unknown";
+}
+
+const char* RefusalName(scheduler::RefusalReason reason) {
+  switch (reason) {
+    case scheduler::RefusalReason::kQueueFull:
+      return "queue_full";
+    case scheduler::RefusalReason::kContextLengthExceeded:
+      return "context_length_exceeded";
+    case scheduler::RefusalReason::kNeverFits:
+      return "never_fits";
+    case scheduler::RefusalReason::kInvalid:
+      return "invalid";
+    case scheduler::RefusalReason::kDeadlineExceeded:
+      return "deadline_exceeded";
+    case scheduler::RefusalReason::kDraining:
+      return "draining";
+    case scheduler::RefusalReason::kNoDevice:
+      return "no_device";
+  }
+  return "unknown";
+}
+
+Report MakeReport(const SimulationResult& result, double host_seconds) {
+  Report report;
+  report.name = result.name;
+  report.model = result.model;
+  report.profile = result.profile;
+  report.seed = result.seed;
+  report.virtual_seconds = Seconds(result.end.ns());
+  report.host_seconds = host_seconds;
+  report.events = result.events;
+  report.event_hash = result.event_hash.ToString();
+  report.devices = static_cast<int64_t>(result.devices.size());
+  report.offered = result.offered;
+  report.has_slo = result.slo.ttft > Duration() || result.slo.itl > Duration();
+  AddRequests(result, report);
+  AddDevices(result, report);
+
+  const RunObserver& records = result.records;
+  report.input_tokens = records.input_tokens;
+  report.output_tokens = records.output_tokens;
+  report.recomputed_tokens = records.recomputed_tokens;
+  report.steps = records.steps;
+  report.throttled_steps = records.throttled_steps;
+  report.preemptions = records.preemptions;
+  const double output = static_cast<double>(report.output_tokens);
+  const double total = output + static_cast<double>(report.input_tokens);
+  report.output_tokens_per_second = Ratio(output, report.virtual_seconds);
+  report.total_tokens_per_second = Ratio(total, report.virtual_seconds);
+  report.goodput = Ratio(static_cast<double>(report.slo_met), report.virtual_seconds);
+  report.mean_watts = Ratio(report.device_joules, report.virtual_seconds);
+  report.output_tokens_per_joule = Ratio(output, report.device_joules);
+  report.total_tokens_per_joule = Ratio(total, report.device_joules);
+  report.joules_per_output_token = Ratio(report.device_joules, output);
+  report.joules_per_request = Ratio(report.device_joules, static_cast<double>(report.completed));
+  return report;
+}
+
+}  // namespace scoville::sim
