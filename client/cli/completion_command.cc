@@ -4,29 +4,15 @@
 #include <string>
 #include <vector>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
-#include "client/cli/session.h"
 
 namespace scoville::client {
 namespace {
 
 using WordLists = std::map<std::string, std::vector<std::string>>;
-
-// Option names by command.
-WordLists OptionsByCommand(const CLI::App& app) {
-  WordLists words;
-  for (const CLI::App* command : app.get_subcommands({})) {
-    for (const CLI::Option* option : command->get_options()) {
-      for (const std::string& name : option->get_lnames()) {
-        words[command->get_name()].push_back("--" + name);
-      }
-    }
-  }
-  return words;
-}
 
 std::string BashScript(const WordLists& options) {
   std::string script =
@@ -72,23 +58,21 @@ std::string FishScript(const WordLists& options) {
 
 }  // namespace
 
-void DefineCompletion(CLI::App* app, Invocation* invocation) {
-  CLI::App* command = AddCommand(
-      app, invocation, "completion", "A completion script for the shell", "Program",
-      "  scoville completion bash > ~/.local/share/bash-completion/completions/scoville\n");
+void DefineCompletion(CommandLine* line) {
   auto shell = std::make_shared<std::string>();
-  command->add_option("SHELL", *shell, "bash, zsh or fish")
-      ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
-  command->callback([=] {
-    invocation->action = [=](Session&) {
-      const WordLists options = OptionsByCommand(*app);
-      const std::string script = *shell == "bash"  ? BashScript(options)
-                                 : *shell == "zsh" ? ZshScript(options)
-                                                   : FishScript(options);
-      return Session::Print(script) ? kExitDone : kExitFailed;
-    };
-  });
+  line->Add("completion", "A completion script for the shell", "Program",
+            "  scoville completion bash > "
+            "~/.local/share/bash-completion/completions/scoville\n")
+      .Text("SHELL", shell.get(), "bash, zsh or fish")
+      .Required()
+      .OneOf({"bash", "zsh", "fish"})
+      .Run([line, shell](Session&) {
+        const WordLists options = line->OptionNames();
+        const std::string script = *shell == "bash"  ? BashScript(options)
+                                   : *shell == "zsh" ? ZshScript(options)
+                                                     : FishScript(options);
+        return Session::Print(script) ? kExitDone : kExitFailed;
+      });
 }
 
 }  // namespace scoville::client

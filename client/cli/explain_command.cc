@@ -2,11 +2,10 @@
 #include <memory>
 #include <string>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
 #include "client/cli/message_json.h"
-#include "client/cli/session.h"
 #include "client/terminal/figures.h"
 #include "client/terminal/text_width.h"
 #include "scoville/v1/pool.pb.h"
@@ -51,13 +50,12 @@ int Explain(Session& session, const std::string& id) {
 
 }  // namespace
 
-void DefineExplain(CLI::App* app, Invocation* invocation) {
-  CLI::App* command = AddCommand(app, invocation, "explain", "Say why a request waits", "Pool",
-                                 "  scoville explain my-request-7\n");
+void DefineExplain(CommandLine* line) {
   auto id = std::make_shared<std::string>();
-  command->add_option("ID", *id, "The request's id, as given or reported")->required();
-  command->callback(
-      [=] { invocation->action = [=](Session& session) { return Explain(session, *id); }; });
+  line->Add("explain", "Say why a request waits", "Pool", "  scoville explain my-request-7\n")
+      .Text("ID", id.get(), "The request's id, as given or reported")
+      .Required()
+      .Run([id](Session& session) { return Explain(session, *id); });
 }
 
 }  // namespace scoville::client

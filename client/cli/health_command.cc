@@ -3,13 +3,12 @@
 #include <memory>
 #include <string>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "base/quantity.h"
+#include "base/units.h"
+#include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
-#include "client/cli/session.h"
 #include "nlohmann/json.hpp"
 #include "scoville/v1/pool.pb.h"
 
@@ -69,27 +68,19 @@ int ReportHealth(Session& session, const HealthOptions& options) {
 
 }  // namespace
 
-void DefineHealth(CLI::App* app, Invocation* invocation) {
-  CLI::App* command =
-      AddCommand(app, invocation, "health", "Ask whether the daemon is well", "Pool",
-                 "  scoville health --ready --wait 60s\n"
-                 "  scoville health --live --timeout 2s\n");
+void DefineHealth(CommandLine* line) {
   auto options = std::make_shared<HealthOptions>();
-  CLI::Option* live =
-      command->add_flag("--live", options->live, "Does the engine turn (restart it if not)?");
-  command->add_flag("--ready", options->ready, "Does it take work (default)?")->excludes(live);
-  command->add_option("-m,--model", options->model, "Ready to serve this model?")->excludes(live);
-  command
-      ->add_option_function<std::string>(
-          "--wait", [=](const std::string& text) { options->wait = *ParseDuration(text); },
-          "Ask again until yes, for at most this long, as 60s (default: ask once)")
-      ->check(CLI::Validator(
-          [](std::string& text) { return std::string(ParseDuration(text).status().message()); },
-          "TIME"))
-      ->type_name("");
-  command->callback([=] {
-    invocation->action = [=](Session& session) { return ReportHealth(session, *options); };
-  });
+  line->Add("health", "Ask whether the daemon is well", "Pool",
+            "  scoville health --ready --wait 60s\n"
+            "  scoville health --live --timeout 2s\n")
+      .Flag("--live", &options->live, "Does the engine turn (restart it if not)?")
+      .Flag("--ready", &options->ready, "Does it take work (default)?")
+      .Excludes("--live")
+      .Text("-m,--model", &options->model, "Ready to serve this model?")
+      .Excludes("--live")
+      .Time("--wait", &options->wait,
+            "Ask again until yes, for at most this long, as 60s (default: ask once)")
+      .Run([options](Session& session) { return ReportHealth(session, *options); });
 }
 
 }  // namespace scoville::client

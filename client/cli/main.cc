@@ -1,4 +1,4 @@
 // The program `scoville`.
-#include "client/cli/session.h"
+#include "client/cli/command_line.h"
 
 int main(int argc, char** argv) { return scoville::client::RunCli(argc, argv); }

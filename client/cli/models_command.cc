@@ -1,8 +1,7 @@
 // `scoville models`: what is served.
-#include "CLI/CLI.hpp"
+#include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
 #include "client/cli/message_json.h"
-#include "client/cli/session.h"
 #include "client/terminal/figures.h"
 #include "client/terminal/table.h"
 #include "scoville/v1/completions.pb.h"
@@ -39,10 +38,10 @@ int Models(Session& session) {
 
 }  // namespace
 
-void DefineModels(CLI::App* app, Invocation* invocation) {
-  CLI::App* command = AddCommand(app, invocation, "models", "List the models that are served",
-                                 "Completions", "  scoville models\n  scoville models --json\n");
-  command->callback([=] { invocation->action = Models; });
+void DefineModels(CommandLine* line) {
+  line->Add("models", "List the models that are served", "Completions",
+            "  scoville models\n  scoville models --json\n")
+      .Run(Models);
 }
 
 }  // namespace scoville::client

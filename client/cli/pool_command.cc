@@ -2,12 +2,11 @@
 #include <memory>
 #include <optional>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
 #include "client/cli/message_json.h"
 #include "client/cli/pool_view.h"
-#include "client/cli/session.h"
 #include "nlohmann/json.hpp"
 #include "scoville/v1/pool.pb.h"
 
@@ -64,20 +63,17 @@ int Pool(Session& session, const PoolOptions& options) {
 
 }  // namespace
 
-void DefinePool(CLI::App* app, Invocation* invocation) {
-  CLI::App* command = AddCommand(app, invocation, "pool", "Show the devices of the pool", "Pool",
-                                 "  scoville pool\n"
-                                 "  scoville pool -l 1\n"
-                                 "  scoville pool --json --requests\n");
+void DefinePool(CommandLine* line) {
   auto options = std::make_shared<PoolOptions>();
-  command
-      ->add_option("-l,--loop", options->loop_seconds,
-                   "Again every so many seconds, 0.1 to 60 (default: once)")
-      ->check(CLI::Range(0.1, 60.0))
-      ->type_name("SECONDS");
-  command->add_flag("--requests", options->requests, "With --json: also the live requests");
-  command->callback(
-      [=] { invocation->action = [=](Session& session) { return Pool(session, *options); }; });
+  line->Add("pool", "Show the devices of the pool", "Pool",
+            "  scoville pool\n"
+            "  scoville pool -l 1\n"
+            "  scoville pool --json --requests\n")
+      .Number("-l,--loop", &options->loop_seconds,
+              "Again every so many seconds, 0.1 to 60 (default: once)")
+      .Between(0.1, 60)
+      .Flag("--requests", &options->requests, "With --json: also the live requests")
+      .Run([options](Session& session) { return Pool(session, *options); });
 }
 
 }  // namespace scoville::client

@@ -7,12 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/str_join.h"
 #include "client/cli/answer.h"
 #include "client/cli/chat_loop.h"
+#include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
-#include "client/cli/session.h"
 #include "nlohmann/json.hpp"
 
 namespace scoville::client {
@@ -113,29 +112,25 @@ int Run(Session& session, const RunOptions& options) {
 
 }  // namespace
 
-void DefineRun(CLI::App* app, Invocation* invocation) {
-  CLI::App* command =
-      AddCommand(app, invocation, "run", "Stream an answer, or chat", "Completions", kExamples);
+void DefineRun(CommandLine* line) {
   auto options = std::make_shared<RunOptions>();
-  command->add_option("PROMPT", options->prompt,
-                      "What to answer; none or -: standard input, on a terminal a chat");
-  command->add_option("-m,--model", options->model, "Model (default: the only one served)");
-  command->add_option("--system", options->system,
-                      "System message (default: the model's own, if it has one)");
-  command->add_option("-n,--max-tokens", options->max_tokens,
-                      "Longest answer in tokens (default: what the context leaves)");
-  command->add_option("--temperature", options->temperature, "0 to 2, 0 is greedy (default 1)");
-  command->add_option("--top-p", options->top_p, "Above 0, to 1 (default 1)");
-  command->add_option("--top-k", options->top_k, "0 keeps every token (default 0)");
-  command->add_option("--seed", options->seed, "Same seed, same answer (default: a new one)");
-  command->add_option("--stop", options->stop, "End before this text; may be given 16 times")
-      ->allow_extra_args(false);
-  command->add_option("--request-id", options->request_id, "Id for logs and `scoville explain`");
-  command->add_flag("--raw", options->raw, "Continue the prompt as it is, without chat template");
-  command->add_flag("-v,--verbose", options->verbose,
-                    "Then tokens, times and joules on standard error");
-  command->callback(
-      [=] { invocation->action = [=](Session& session) { return Run(session, *options); }; });
+  RunOptions* o = options.get();
+  line->Add("run", "Stream an answer, or chat", "Completions", kExamples)
+      .Texts("PROMPT", &o->prompt,
+             "What to answer; none or -: standard input, on a terminal a chat")
+      .Text("-m,--model", &o->model, "Model (default: the only one served)")
+      .Text("--system", &o->system, "System message (default: the model's own, if it has one)")
+      .Number("-n,--max-tokens", &o->max_tokens,
+              "Longest answer in tokens (default: what the context leaves)")
+      .Number("--temperature", &o->temperature, "0 to 2, 0 is greedy (default 1)")
+      .Number("--top-p", &o->top_p, "Above 0, to 1 (default 1)")
+      .Number("--top-k", &o->top_k, "0 keeps every token (default 0)")
+      .Number("--seed", &o->seed, "Same seed, same answer (default: a new one)")
+      .Texts("--stop", &o->stop, "End before this text; may be given 16 times")
+      .Text("--request-id", &o->request_id, "Id for logs and `scoville explain`")
+      .Flag("--raw", &o->raw, "Continue the prompt as it is, without chat template")
+      .Flag("-v,--verbose", &o->verbose, "Then tokens, times and joules on standard error")
+      .Run([options](Session& session) { return Run(session, *options); });
 }
 
 }  // namespace scoville::client

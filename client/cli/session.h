@@ -1,11 +1,10 @@
 // What a command works with: the terminal, the options every command takes, the daemon.
 //
-// Ownership: by value in RunCli; commands borrow it. Threading: the main thread. Errors: Fail
-// prints a failed call and gives the exit code for it.
+// Ownership: on the stack of CommandLine; commands borrow it. Threading: the main thread. Errors:
+// Fail prints a failed call and gives the exit code for it.
 #ifndef SCOVILLE_CLIENT_CLI_SESSION_H_
 #define SCOVILLE_CLIENT_CLI_SESSION_H_
 
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,10 +14,6 @@
 #include "client/terminal/interrupt.h"
 #include "client/terminal/terminal.h"
 #include "nlohmann/json_fwd.hpp"
-
-namespace CLI {
-class App;
-}
 
 namespace scoville::client {
 
@@ -57,31 +52,6 @@ class Session {
   std::unique_ptr<InterruptWatcher> interrupts_;
   std::unique_ptr<Client> client_;
 };
-
-// What the parsed command line asks for.
-struct Invocation {
-  GlobalOptions global;
-  std::function<int(Session&)> action;
-};
-
-// Adds --address, --json and --timeout to a subcommand; returns it. `group` is its place in the
-// help, `examples` the end of its own.
-CLI::App* AddCommand(CLI::App* app, Invocation* invocation, const std::string& name,
-                     const std::string& help, const std::string& group,
-                     const std::string& examples);
-
-// One per file, each adds one or two subcommands.
-void DefineRun(CLI::App* app, Invocation* invocation);
-void DefineModels(CLI::App* app, Invocation* invocation);
-void DefineTokenize(CLI::App* app, Invocation* invocation);
-void DefinePool(CLI::App* app, Invocation* invocation);
-void DefineExplain(CLI::App* app, Invocation* invocation);
-void DefineHealth(CLI::App* app, Invocation* invocation);
-void DefineVersion(CLI::App* app, Invocation* invocation);
-void DefineCompletion(CLI::App* app, Invocation* invocation);
-
-// The whole program.
-int RunCli(int argc, char** argv);
 
 }  // namespace scoville::client
 

@@ -2,15 +2,15 @@
 #include <iostream>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
 #include "client/cli/message_json.h"
-#include "client/cli/session.h"
 #include "client/terminal/text_width.h"
 #include "scoville/v1/completions.pb.h"
 
@@ -18,18 +18,19 @@ namespace scoville::client {
 namespace {
 
 struct TokenizeOptions {
-  std::string text;
+  std::optional<std::string> text;
   std::string model;
   bool control = false;
   bool verbose = false;
 };
 
-int Tokenize(Session& session, const TokenizeOptions& options, bool from_input) {
+int Tokenize(Session& session, const TokenizeOptions& options) {
   v1::TokenizeRequest request;
   request.set_model(options.model);
   request.set_allow_control_tokens(options.control);
-  request.set_text(options.text);
-  if (from_input) {
+  if (options.text.has_value()) {
+    request.set_text(*options.text);
+  } else {
     request.mutable_text()->assign(std::istreambuf_iterator<char>(std::cin), {});
   }
   const auto response = session.client().Tokenize(request, session.call_options());
@@ -75,31 +76,26 @@ int Detokenize(Session& session, const std::vector<uint32_t>& ids, const std::st
 
 }  // namespace
 
-void DefineTokenize(CLI::App* app, Invocation* invocation) {
-  CLI::App* tokenize =
-      AddCommand(app, invocation, "tokenize", "Show a text's token ids", "Completions",
-                 "  scoville tokenize \"Hello, world\" -v\n"
-                 "  scoville detokenize $(scoville tokenize \"Hello\")\n");
+void DefineTokenize(CommandLine* line) {
   auto options = std::make_shared<TokenizeOptions>();
-  CLI::Option* text = tokenize->add_option("TEXT", options->text, "The text; none: standard input");
-  tokenize->add_option("-m,--model", options->model, "Model (default: the only one served)");
-  tokenize->add_flag("--control", options->control,
-                     "Names of control tokens in the text stand for those tokens");
-  tokenize->add_flag("-v,--verbose", options->verbose, "A line per token: id and text");
-  tokenize->callback([=] {
-    const bool from_input = text->count() == 0;
-    invocation->action = [=](Session& session) { return Tokenize(session, *options, from_input); };
-  });
+  line->Add("tokenize", "Show a text's token ids", "Completions",
+            "  scoville tokenize \"Hello, world\" -v\n"
+            "  scoville detokenize $(scoville tokenize \"Hello\")\n")
+      .Text("TEXT", &options->text, "The text; none: standard input")
+      .Text("-m,--model", &options->model, "Model (default: the only one served)")
+      .Flag("--control", &options->control,
+            "Names of control tokens in the text stand for those tokens")
+      .Flag("-v,--verbose", &options->verbose, "A line per token: id and text")
+      .Run([options](Session& session) { return Tokenize(session, *options); });
 
-  CLI::App* detokenize = AddCommand(app, invocation, "detokenize", "Show the text of token ids",
-                                    "Completions", "  scoville detokenize 19556 28 905\n");
   auto ids = std::make_shared<std::vector<uint32_t>>();
   auto model = std::make_shared<std::string>();
-  detokenize->add_option("IDS", *ids, "Token ids")->required();
-  detokenize->add_option("-m,--model", *model, "Model (default: the only one served)");
-  detokenize->callback([=] {
-    invocation->action = [=](Session& session) { return Detokenize(session, *ids, *model); };
-  });
+  line->Add("detokenize", "Show the text of token ids", "Completions",
+            "  scoville detokenize 19556 28 905\n")
+      .Numbers("IDS", ids.get(), "Token ids")
+      .Required()
+      .Text("-m,--model", model.get(), "Model (default: the only one served)")
+      .Run([ids, model](Session& session) { return Detokenize(session, *ids, *model); });
 }
 
 }  // namespace scoville::client

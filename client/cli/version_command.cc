@@ -1,10 +1,9 @@
 // `scoville version`: this program's, and the daemon's if one answers.
 #include <string>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
-#include "client/cli/session.h"
 #include "client/terminal/text_width.h"
 #include "nlohmann/json.hpp"
 #include "scoville/v1/pool.pb.h"
@@ -35,11 +34,10 @@ int Version(Session& session) {
 
 }  // namespace
 
-void DefineVersion(CLI::App* app, Invocation* invocation) {
-  CLI::App* command =
-      AddCommand(app, invocation, "version", "Show the versions of client and daemon", "Program",
-                 "  scoville version --json\n");
-  command->callback([=] { invocation->action = Version; });
+void DefineVersion(CommandLine* line) {
+  line->Add("version", "Show the versions of client and daemon", "Program",
+            "  scoville version --json\n")
+      .Run(Version);
 }
 
 }  // namespace scoville::client

@@ -46,8 +46,12 @@ TEST(TextWidth, PrintableTakesTheTerminalOutOfTheModelsHands) {
   EXPECT_EQ(Printable("a\nb\tc"), "a\nb\tc");
   EXPECT_EQ(Printable("\x1b[2J"), "�[2J");
   EXPECT_EQ(Printable("a\xC2\x9B"), "a�");  // the one-character CSI
-  EXPECT_EQ(Printable("\xE2\x80\xAE" "abc"), "�abc");  // right-to-left override
-  EXPECT_EQ(Printable("\xFF" "é"), "�é");
+  EXPECT_EQ(Printable("\xE2\x80\xAE"
+                      "abc"),
+            "�abc");  // right-to-left override
+  EXPECT_EQ(Printable("\xFF"
+                      "é"),
+            "�é");
 }
 
 TEST(Figures, ThreeDigitsAndAUnit) {
