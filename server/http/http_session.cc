@@ -99,8 +99,14 @@ class SessionExchange final : public HttpExchange {
   void OnClosed(absl::AnyInvocable<void()> closed) override { closed_ = std::move(closed); }
 
   void NotifyDrained() {
-    if (drained_ && session_ != nullptr) {
-      drained_();
+    // Taken out while it runs: it may end the exchange, which drops it.
+    absl::AnyInvocable<void()> drained = std::move(drained_);
+    drained_ = nullptr;
+    if (drained && session_ != nullptr) {
+      drained();
+    }
+    if (session_ != nullptr && !drained_) {
+      drained_ = std::move(drained);
     }
   }
   void NotifyClosed() {

@@ -24,6 +24,7 @@ ProcessSnapshot Process(const StatusSources& s) {
   out.grpc_streams = s.grpc_streams();
   out.http_streams = s.http_streams();
   out.http = s.router->counts();
+  out.grpc = s.grpc_counts();
   out.start_unix_seconds = s.start_unix_seconds;
   ReadProcessFacts(&out);
   return out;

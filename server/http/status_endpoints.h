@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "server/engine/engine.h"
 #include "server/http/core_reader.h"
@@ -24,6 +25,7 @@ struct StatusSources {
   HttpRouter* router = nullptr;
   std::function<int64_t()> grpc_streams;
   std::function<int64_t()> http_streams;
+  std::function<std::vector<GrpcRequestCount>()> grpc_counts;
   double start_unix_seconds = 0;
   std::string grpc_address;  // for the plain page
 };

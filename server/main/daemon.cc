@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "server/engine/engine.h"
+#include "server/grpc/grpc_server.h"
 #include "server/http/core_reader.h"
 #include "server/http/http_router.h"
 #include "server/http/http_server.h"
@@ -25,6 +26,8 @@
 #include "server/main/status_line.h"
 #include "server/main/warm_up.h"
 #include "server/metrics/metrics_observer.h"
+#include "server/openai/openai_endpoints.h"
+#include "server/stream/stream_hub.h"
 
 namespace scoville::server {
 
@@ -58,6 +61,8 @@ class Daemon::Impl {
   absl::Status Start();
   absl::Status ListenHttp();
   absl::Status StartEngine();
+  absl::Status StartGrpc();
+  std::vector<GrpcRequestCount> GrpcCounts() const;
   void ServeHttp();
   void Ready();
   BannerFacts Facts();
@@ -68,8 +73,7 @@ class Daemon::Impl {
   Quiet WaitUntilQuiet(Duration limit);
   void Stop();
 
-  int64_t grpc_streams() const { return 0; }
-  int64_t http_streams() const { return 0; }
+  int64_t open_streams() const { return grpc_->open_streams() + openai_->open_streams(); }
 
   const ServerConfig config_;
   const std::string default_model_path_;
@@ -87,6 +91,9 @@ class Daemon::Impl {
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<CoreReader> reader_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<StreamHub> hub_;
+  std::unique_ptr<OpenAiEndpoints> openai_;
+  std::unique_ptr<GrpcServer> grpc_;
   std::atomic<bool> engine_idle_{false};
 
   // HTTP thread.
@@ -116,6 +123,8 @@ absl::Status Daemon::Impl::Start() {
   ASSIGN_OR_RETURN(model_, OpenModel(config_, default_model_path_));
   RETURN_IF_ERROR(StartEngine());
   exit_code_ = kExitFailed;
+  hub_ = std::make_unique<StreamHub>(engine_.get());
+  RETURN_IF_ERROR(StartGrpc());
   ServeHttp();
   return WarmUp(engine_.get(), observer_.get());
 }
@@ -144,6 +153,38 @@ absl::Status Daemon::Impl::StartEngine() {
   return absl::OkStatus();
 }
 
+absl::Status Daemon::Impl::StartGrpc() {
+  GrpcServerOptions options;
+  options.address = config_.listeners.grpc;
+  options.max_request_duration = config_.limits.max_request_duration;
+  GrpcDeployment deployment;
+  deployment.version = facts_.version;
+  deployment.profile = facts_.profile;
+  deployment.executor = facts_.executor;
+  deployment.chips_per_device = static_cast<int32_t>(facts_.chips_per_device);
+  deployment.device_tokens = [this](uint32_t device) {
+    const TokenCounts& tokens = observer_->counters().device_tokens.at(device);
+    return std::pair<int64_t, int64_t>(tokens.input, tokens.output);
+  };
+  ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(options, engine_.get(), hub_.get(), model_.get(),
+                                            std::move(deployment)));
+  return absl::OkStatus();
+}
+
+std::vector<GrpcRequestCount> Daemon::Impl::GrpcCounts() const {
+  std::vector<GrpcRequestCount> out;
+  for (const GrpcMethodCounts& method : grpc_->counts()) {
+    GrpcRequestCount row{
+        method.service,           method.method,        method.type, method.started,
+        method.messages_received, method.messages_sent, {}};
+    for (size_t code = 0; code < method.handled.size(); ++code) {
+      row.handled.emplace_back(GrpcCodeName(code), method.handled[code]);
+    }
+    out.push_back(std::move(row));
+  }
+  return out;
+}
+
 void Daemon::Impl::ServeHttp() {
   reader_ = std::make_unique<CoreReader>(engine_.get(), observer_.get(), http_.get(),
                                          static_cast<size_t>(config_.pool.devices));
@@ -153,11 +194,19 @@ void Daemon::Impl::ServeHttp() {
   sources.engine = engine_.get();
   sources.reader = reader_.get();
   sources.router = &router_;
-  sources.grpc_streams = [this] { return grpc_streams(); };
-  sources.http_streams = [this] { return http_streams(); };
+  sources.grpc_streams = [this] { return grpc_->open_streams(); };
+  sources.http_streams = [this] { return openai_->open_streams(); };
+  sources.grpc_counts = [this] { return GrpcCounts(); };
   sources.start_unix_seconds = start_unix_seconds_;
-  sources.grpc_address = config_.listeners.grpc;
+  sources.grpc_address = grpc_->address();
   AddStatusEndpoints(sources, &router_);
+  OpenAiEndpoints::Options options;
+  options.max_request_duration = config_.limits.max_request_duration;
+  options.start_unix_seconds = start_unix_seconds_;
+  options.salt = static_cast<uint64_t>(start_unix_seconds_ * 1e9);
+  openai_ = std::make_unique<OpenAiEndpoints>(options, engine_.get(), hub_.get(), http_.get(),
+                                              model_.get());
+  openai_->AddTo(&router_);
   http_->Serve(
       [this](std::shared_ptr<HttpExchange> exchange) { router_.Handle(std::move(exchange)); },
       [this](absl::string_view method, absl::string_view path, int status) {
@@ -168,7 +217,7 @@ void Daemon::Impl::ServeHttp() {
 BannerFacts Daemon::Impl::Facts() {
   BannerFacts out;
   out.version = facts_.version;
-  out.grpc = config_.listeners.grpc;
+  out.grpc = grpc_->address();
   HostPort http = *ParseHostPort(config_.listeners.http);
   http.port = http_->port();
   out.http = http.ToString();
@@ -186,6 +235,7 @@ BannerFacts Daemon::Impl::Facts() {
 
 void Daemon::Impl::Ready() {
   state_.set_phase(ServingPhase::kReady);
+  grpc_->SetServing(true);
   manager_.Notify("READY=1");
   http_->Post([this] {
     reader_->Read([this](const CoreSnapshot& core) {
@@ -249,7 +299,7 @@ Quiet Daemon::Impl::WaitUntilQuiet(Duration limit) {
     if (WaitForSignal(kIdlePoll) != 0) {
       return Quiet::kSignal;
     }
-    if (engine_idle_.load() && grpc_streams() == 0 && http_streams() == 0) {
+    if (engine_idle_.load() && open_streams() == 0) {
       return Quiet::kYes;
     }
     if (engine_->Now() >= end) {
@@ -262,6 +312,7 @@ int Daemon::Impl::Drain(int signal) {
   const bool at_once = signal == SIGINT && interactive_;
   const Duration lameduck = at_once ? Duration() : config_.drain.lameduck;
   state_.set_phase(ServingPhase::kLameduck);
+  grpc_->SetServing(false);
   manager_.Notify("STOPPING=1");
   log_->Info("draining; a second signal ends everything at once",
              {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"},
@@ -272,6 +323,7 @@ int Daemon::Impl::Drain(int signal) {
     quiet = Quiet::kSignal;
   }
   state_.set_phase(ServingPhase::kDraining);
+  grpc_->BeginDrain();
   engine_->Post([this] { engine_->scheduler().StartDrain(); });
   if (quiet != Quiet::kSignal) {
     quiet = WaitUntilQuiet(config_.drain.deadline);
@@ -286,10 +338,17 @@ int Daemon::Impl::Drain(int signal) {
 }
 
 void Daemon::Impl::Stop() {
+  if (grpc_ != nullptr) {
+    grpc_->Shutdown();
+  }
   if (http_ != nullptr) {
     http_->Stop();
   }
+  // The engine's last callbacks use what is freed after it.
+  grpc_.reset();
   engine_.reset();
+  openai_.reset();
+  hub_.reset();
   reader_.reset();
   http_.reset();
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/units.h"
@@ -40,6 +41,17 @@ struct HttpRequestCount {
   int64_t count = 0;
 };
 
+// One gRPC method since start.
+struct GrpcRequestCount {
+  std::string service;
+  std::string method;
+  std::string type;  // "unary" or "server_stream"
+  int64_t started = 0;
+  int64_t received = 0;                                  // messages
+  int64_t sent = 0;                                      // messages
+  std::vector<std::pair<std::string, int64_t>> handled;  // by code, all of them
+};
+
 struct ProcessSnapshot {
   bool ready = false;
   bool draining = false;
@@ -47,6 +59,7 @@ struct ProcessSnapshot {
   int64_t grpc_streams = 0;
   int64_t http_streams = 0;
   std::vector<HttpRequestCount> http;
+  std::vector<GrpcRequestCount> grpc;
   double cpu_seconds = 0;
   double start_unix_seconds = 0;
   int64_t resident_bytes = 0;

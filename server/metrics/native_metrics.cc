@@ -104,6 +104,32 @@ void WriteProcess(const MetricsSnapshot& s, FamilyWriter& out) {
   }
 }
 
+// The names and labels that go-grpc-prometheus made common.
+std::string RenderGrpc(const std::vector<GrpcRequestCount>& counts) {
+  FamilyWriter out("grpc_server_");
+  const auto labels = [](const GrpcRequestCount& c) {
+    return Labels{{"grpc_type", c.type}, {"grpc_service", c.service}, {"grpc_method", c.method}};
+  };
+  const auto family = [&](const char* name, const char* help, int64_t GrpcRequestCount::*field) {
+    out.Counter(name, help);
+    for (const GrpcRequestCount& c : counts) {
+      out.Add(labels(c), static_cast<double>(c.*field));
+    }
+  };
+  family("started_total", "RPCs begun.", &GrpcRequestCount::started);
+  family("msg_received_total", "Messages received.", &GrpcRequestCount::received);
+  family("msg_sent_total", "Messages sent.", &GrpcRequestCount::sent);
+  out.Counter("handled_total", "RPCs ended, by status code.");
+  for (const GrpcRequestCount& c : counts) {
+    for (const auto& [code, count] : c.handled) {
+      Labels with_code = labels(c);
+      with_code.emplace_back("grpc_code", code);
+      out.Add(with_code, static_cast<double>(count));
+    }
+  }
+  return out.Serialize();
+}
+
 std::string RenderProcessDefaults(const ProcessSnapshot& p) {
   FamilyWriter out("process_");
   out.Counter("cpu_seconds_total", "User and system CPU time of the daemon.");
@@ -131,7 +157,8 @@ std::string RenderNativeMetrics(const MetricsSnapshot& snapshot) {
   WritePool(snapshot, out);
   WriteLatencies(snapshot, out);
   WriteProcess(snapshot, out);
-  return out.Serialize() + RenderProcessDefaults(snapshot.process);
+  return out.Serialize() + RenderGrpc(snapshot.process.grpc) +
+         RenderProcessDefaults(snapshot.process);
 }
 
 std::string RenderMetrics(const MetricsSnapshot& snapshot) {

@@ -1,0 +1,60 @@
+// The OpenAI API: POST /v1/chat/completions and /v1/completions, GET /v1/models.
+//
+// Ownership: borrows engine, hub, model and server, which outlive it. Threading: built before the
+// server serves, then HTTP thread; open_streams from any thread. Errors: answered to the client.
+#ifndef SCOVILLE_SERVER_OPENAI_OPENAI_ENDPOINTS_H_
+#define SCOVILLE_SERVER_OPENAI_OPENAI_ENDPOINTS_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "model/loaded_model.h"
+#include "server/engine/engine.h"
+#include "server/http/http_router.h"
+#include "server/http/http_server.h"
+#include "server/openai/openai_request.h"
+#include "server/stream/stream_hub.h"
+
+namespace scoville::server {
+
+class OpenAiEndpoints {
+ public:
+  // A client that waits longer than this for its first token gets the head and a comment.
+  static constexpr Duration kPingAfter = Seconds(15);
+
+  struct Options {
+    Duration max_request_duration = Seconds(600);
+    double start_unix_seconds = 0;
+    uint64_t salt = 0;  // what sets this start's ids and seeds apart from another's
+  };
+
+  OpenAiEndpoints(const Options& options, Engine* engine, StreamHub* hub, HttpServer* http,
+                  const model::LoadedModel* model);
+
+  // The routes refer to this object.
+  void AddTo(HttpRouter* router);
+
+  int64_t open_streams() const { return open_->load(); }
+
+ private:
+  void Serve(OpenAiRoute route, std::shared_ptr<HttpExchange> exchange);
+  void Models(std::shared_ptr<HttpExchange> exchange);
+  TimePoint DeadlineOf(const HttpRequest& request) const;
+  // A number nobody else gets: for ids and, with another purpose, for seeds.
+  uint64_t Fresh(uint64_t purpose) const;
+
+  const Options options_;
+  Engine* const engine_;
+  StreamHub* const hub_;
+  HttpServer* const http_;
+  const model::LoadedModel* const model_;
+  const std::shared_ptr<ReaderThread> thread_;
+  const std::shared_ptr<std::atomic<int64_t>> open_;
+  uint64_t requests_ = 0;
+};
+
+}  // namespace scoville::server
+
+#endif  // SCOVILLE_SERVER_OPENAI_OPENAI_ENDPOINTS_H_
