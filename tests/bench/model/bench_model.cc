@@ -1,6 +1,6 @@
 // Tokens per second of the transformer on the host: decode at several batch sizes, and prefill.
 //
-//   bench_model MODEL.gguf [--lanes N] [--context N] [--seconds S] [CASE...]
+//   bench_model MODEL.gguf [--lanes N] [--context N] [--seconds S] [--without-avx512] [CASE...]
 //
 // A case is decode:ROWS or prefill:TOKENS; without any, the usual ones. Prints one JSON object a
 // line. The next token of each row is drawn (greedy) inside the measured time, as in serving.
@@ -15,6 +15,7 @@
 
 #include "base/random.h"
 #include "base/status_macros.h"
+#include "hwy/targets.h"
 #include "model/compute/kv_storage.h"
 #include "model/compute/sampler.h"
 #include "model/compute/transformer.h"
@@ -181,6 +182,8 @@ int main(int argc, char** argv) {
       options.context = std::atoll(argv[++i]);
     } else if (arg == "--seconds" && more) {
       options.seconds = std::atof(argv[++i]);
+    } else if (arg == "--without-avx512") {
+      hwy::DisableTargets(HWY_AVX3 | HWY_AVX3_DL);
     } else if (options.model.empty()) {
       options.model = arg;
     } else {
@@ -188,9 +191,9 @@ int main(int argc, char** argv) {
     }
   }
   if (options.model.empty() || options.lanes < 1) {
-    std::fprintf(
-        stderr,
-        "usage: bench_model MODEL.gguf [--lanes N] [--context N] [--seconds S] [CASE...]\n");
+    std::fprintf(stderr,
+                 "usage: bench_model MODEL.gguf [--lanes N] [--context N] [--seconds S] "
+                 "[--without-avx512] [CASE...]\n");
     return 2;
   }
   if (options.cases.empty()) {

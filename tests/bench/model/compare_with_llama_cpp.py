@@ -127,6 +127,8 @@ class LlamaCpp:
 def ours(args, case):
     command = [args.bench, args.model, "--lanes", str(args.threads), "--context",
                str(args.context), "--seconds", str(args.seconds), case]
+    if args.without_avx512:
+        command.append("--without-avx512")
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout)["tokens_per_second"]
 
@@ -139,9 +141,12 @@ def main():
     parser.add_argument("--context", type=int, default=128)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--without-avx512", action="store_true",
+                        help="keep bench_model to AVX2; llama.cpp stays as it was built")
     parser.add_argument("cases", nargs="*", default=CASES)
     args = parser.parse_args()
     rival = LlamaCpp(args.model, args.threads, args.context)
+    print(f"llama.cpp: {lc.llama_print_system_info().decode()}")
     print(f"{args.threads} threads, context {args.context}, medians of {args.rounds} rounds, tokens/s")
     print(f"{'case':<14}{'ours':>10}{'llama.cpp':>12}{'ratio':>8}   spread (ours; llama.cpp)")
     for case in args.cases:
