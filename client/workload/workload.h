@@ -16,19 +16,39 @@
 
 namespace scoville::client {
 
-// One request of a workload, before it has tokens.
-struct WorkloadRequest {
-  TimePoint arrival;
-  int64_t prompt_tokens = 0;
-  int64_t output_tokens = 0;
-  uint64_t seed = 0;  // of its prompt and of its sampling
+// How a workload's tokens are drawn; the fields mean what they mean on the wire.
+struct WorkloadSampling {
+  double temperature = 1.0;  // 0: greedy
+  double top_p = 1.0;
+  double min_p = 0.0;
+  int64_t top_k = 0;  // 0: all
 };
 
-enum class ArrivalKind : uint8_t { kPoisson, kFixed, kBurst };
+// One request of a workload, before it has tokens.
+struct WorkloadRequest {
+  TimePoint arrival;  // open loop
+  int64_t prompt_tokens = 0;
+  int64_t output_tokens = 0;  // generated, end tokens ignored
+  uint64_t seed = 0;          // of its prompt and of its sampling
+
+  // Closed loop: it arrives `think` after the request of this index has ended. -1: open loop.
+  int64_t after = -1;
+  Duration think;
+  Duration cancel_after;  // after arrival; zero: never
+  Duration deadline;      // after arrival; zero: none
+  WorkloadSampling sampling;
+};
+
+enum class ArrivalKind : uint8_t { kPoisson, kFixed, kBurst, kGamma, kClosedLoop };
 
 struct ArrivalOptions {
   ArrivalKind kind = ArrivalKind::kPoisson;
-  double requests_per_second = 1.0;  // Poisson, fixed; a burst comes all at once
+  double requests_per_second = 1.0;  // Poisson, fixed, gamma; a burst comes all at once
+  double cv = 1.0;                   // gamma: coefficient of variation of the gaps; 1 is Poisson
+  // Closed loop: so many users, each with one request at a time. User u makes the requests u,
+  // u + users, u + 2 users, …, whatever the others do.
+  int64_t users = 1;
+  Duration think;  // closed loop: between an answer's end and the same user's next request
 };
 
 enum class LengthKind : uint8_t { kFixed, kUniform, kLogNormal };
@@ -50,8 +70,16 @@ struct WorkloadOptions {
   LengthOptions output;
 };
 
-// In order of arrival.
+// In order of arrival; those of a closed loop in order of index.
 absl::StatusOr<std::vector<WorkloadRequest>> GenerateWorkload(const WorkloadOptions& options);
+
+// Divides every arrival by `speed` (> 0): 2 replays a trace at twice its rate.
+void ChangeSpeed(double speed, std::vector<WorkloadRequest>* requests);
+
+// Gives a share of the requests a moment within `within` of their arrival at which their client
+// goes away; which and when is drawn from (seed, index).
+void DrawCancels(uint64_t seed, double share, Duration within,
+                 std::vector<WorkloadRequest>* requests);
 
 // The tokens of a synthetic prompt: drawn by seed from [0, vocabulary).
 std::vector<int32_t> SyntheticPrompt(uint64_t seed, int64_t tokens, int64_t vocabulary);
