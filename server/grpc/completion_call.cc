@@ -1,0 +1,310 @@
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "server/grpc/calls.h"
+#include "server/grpc/chunk_builder.h"
+#include "server/grpc/grpc_error.h"
+#include "server/grpc/request_builder.h"
+#include "server/grpc/services.h"
+
+namespace scoville::server {
+
+namespace {
+
+struct GenerateRpc {
+  using Request = v1::GenerateRequest;
+  using Response = v1::GenerateResponse;
+  static constexpr Method kMethod = Method::kGenerate;
+  static constexpr auto kAwait = &v1::Completions::AsyncService::RequestGenerate;
+  static constexpr auto kBuild = &BuildGenerate;
+};
+
+struct ChatRpc {
+  using Request = v1::ChatRequest;
+  using Response = v1::ChatResponse;
+  static constexpr Method kMethod = Method::kChat;
+  static constexpr auto kAwait = &v1::Completions::AsyncService::RequestChat;
+  static constexpr auto kBuild = &BuildChat;
+};
+
+// One streamed completion, from waiting for a request to the last event about it.
+//
+// Ownership: owns itself; freed when gRPC has given back every event and the stream has ended (so
+// nothing can wake it any more). Threading: its queue's thread, apart from the arrival. At most one
+// operation is under way; what arrives meanwhile stays in the stream and leaves in the next chunk.
+template <typename Rpc>
+class CompletionCall final : public StreamReader {
+ public:
+  static void Arm(Services* services, CallContext* shared, size_t thread) {
+    auto* call = new CompletionCall(services, shared, thread);
+    call->context_.AsyncNotifyWhenDone(&call->done_event_);
+    (services->completions.*Rpc::kAwait)(&call->context_, &call->request_, &call->writer_,
+                                         shared->threads[thread]->queue(),
+                                         shared->threads[0]->queue(), &call->arrived_event_);
+  }
+
+  void OnStreamReady() override { Advance(); }
+
+ private:
+  CompletionCall(Services* services, CallContext* shared, size_t thread)
+      : services_(services), shared_(shared), thread_(thread) {}
+
+  // On the first queue's thread, where all arrivals are. Nothing else of this call is touched
+  // there: its other events may already come in on its own thread.
+  void OnArrived(bool ok) {
+    if (!ok) {
+      delete this;  // the server shuts down; no other event will come
+      return;
+    }
+    shared_->live_calls.fetch_add(1);
+    shared_->open_streams.fetch_add(1);
+    shared_->stats.Started(Rpc::kMethod);
+    shared_->Rearm([this] { Arm(services_, shared_, thread_); });
+    shared_->threads[thread_]->Post([this] { Begin(); });
+  }
+
+  void Begin() {
+    begun_ = true;
+    if (context_over_) {
+      Advance();
+      return;
+    }
+    RequestContext context;
+    context.model = shared_->model;
+    const auto id = context_.client_metadata().find("x-request-id");
+    if (id != context_.client_metadata().end()) {
+      context.metadata_id.assign(id->second.data(), id->second.size());
+    }
+    context.fresh_id = shared_->FreshId();
+    context.fresh_seed = shared_->Draw();
+    context.deadline = shared_->DeadlineOf(context_.deadline());
+    BuiltRequest built;
+    std::optional<ServiceError> error = Rpc::kBuild(request_, context, &built);
+    request_id_ = built.output.request_id;
+    request_.Clear();
+    if (error) {
+      Fail(*error);
+      return;
+    }
+    builder_.emplace(shared_->model, std::move(built.output));
+    stream_ = shared_->hub->Submit(std::move(built.request), shared_->threads[thread_], this);
+  }
+
+  // gRPC is done with the call: it ended, or the client went away.
+  void OnDone(bool) {
+    context_over_ = true;
+    if (stream_ != nullptr && !stream_->ended()) {
+      shared_->hub->Cancel(stream_, TimeLeft(context_.deadline(), Seconds(1)) <= Duration()
+                                        ? scheduler::Outcome::kDeadlineExceeded
+                                        : scheduler::Outcome::kCancelled);
+    }
+    Advance();
+  }
+
+  void OnWritten(bool) {
+    // A failed write means that the client is gone; OnDone says so as well.
+    busy_ = false;
+    Advance();
+  }
+
+  void OnFinished(bool) {
+    busy_ = false;
+    Advance();
+  }
+
+  // The one place that decides what happens next.
+  void Advance() {
+    if (busy_ || !begun_) {
+      return;
+    }
+    if (context_over_ && !finishing_) {
+      Finish(grpc::Status::CANCELLED);
+      return;
+    }
+    if (finishing_) {
+      FreeIfOver();
+      return;
+    }
+    if (stream_ != nullptr && !WriteChunk() && stream_->drained()) {
+      End();
+    }
+  }
+
+  // True if a chunk went out.
+  bool WriteChunk() {
+    const bool ended = stream_->ended();
+    const size_t pending = stream_->pending();
+    // Nothing goes out before there is a first token to follow it.
+    if (pending > 0 && prompt_sent_ < PromptScores()) {
+      return WritePromptScores();
+    }
+    if (pending == 0 || (!ended && token_sent_ && pending < builder_->plan().stream_interval)) {
+      return ended && pending == 0 && WriteHeldBack();
+    }
+    v1::Chunk* chunk = FreshChunk();
+    StreamToken token;
+    while (chunk->tokens() < kMaxChunkTokens && stream_->Pop(&token)) {
+      builder_->Append(token, chunk);
+    }
+    token_sent_ = true;
+    shared_->hub->AfterRead(stream_);
+    if (stream_->drained()) {
+      Flush(chunk);
+    }
+    Write();
+    return true;
+  }
+
+  // Prompt scores there are to send; known once a token has come.
+  size_t PromptScores() const {
+    return builder_->plan().prompt_logprobs ? stream_->prompt_scores().size() : 0;
+  }
+
+  bool WritePromptScores() {
+    const auto scores = stream_->prompt_scores().subspan(
+        prompt_sent_,
+        std::min(ChunkBuilder::kScoresPerChunk, stream_->prompt_scores().size() - prompt_sent_));
+    prompt_sent_ += scores.size();
+    builder_->AppendPromptScores(scores, FreshChunk());
+    Write();
+    return true;
+  }
+
+  // Text that was held back until the end came after the last token.
+  bool WriteHeldBack() {
+    if (flushed_ || !sent_) {
+      return false;
+    }
+    v1::Chunk* chunk = FreshChunk();
+    Flush(chunk);
+    if (chunk->text().empty()) {
+      return false;
+    }
+    Write();
+    return true;
+  }
+
+  void Flush(v1::Chunk* chunk) {
+    flushed_ = true;
+    builder_->Flush(chunk);
+  }
+
+  v1::Chunk* FreshChunk() {
+    response_.Clear();
+    return response_.mutable_chunk();
+  }
+
+  void Write() {
+    if (!sent_) {
+      sent_ = true;
+      context_.AddInitialMetadata("x-request-id", request_id_);
+    }
+    busy_ = true;
+    shared_->stats.Sent(Rpc::kMethod);
+    writer_.Write(response_, &written_event_);
+  }
+
+  void End() {
+    if (stream_->refusal()) {
+      Fail(ErrorOfRefusal(*stream_->refusal()));
+      return;
+    }
+    const scheduler::RequestRecord& record = *stream_->record();
+    if (!scheduler::IsCompletion(record.outcome)) {
+      Fail(ErrorOfEnd(record));
+      return;
+    }
+    response_.Clear();
+    builder_->Finish(record, response_.mutable_final());
+    AddTrailer("x-request-id", request_id_);
+    finishing_ = true;
+    busy_ = true;
+    shared_->stats.Sent(Rpc::kMethod);
+    shared_->stats.Handled(Rpc::kMethod, grpc::StatusCode::OK);
+    writer_.WriteAndFinish(response_, grpc::WriteOptions(), grpc::Status::OK, &finished_event_);
+  }
+
+  void Fail(const ServiceError& error) {
+    for (const auto& [key, value] : TrailersOf(error, request_id_)) {
+      AddTrailer(key, value);
+    }
+    Finish(ToGrpcStatus(error));
+  }
+
+  void AddTrailer(const std::string& key, const std::string& value) {
+    context_.AddTrailingMetadata(key, value);
+  }
+
+  void Finish(const grpc::Status& status) {
+    finishing_ = true;
+    busy_ = true;
+    shared_->stats.Handled(Rpc::kMethod, status.error_code());
+    writer_.Finish(status, &finished_event_);
+  }
+
+  void FreeIfOver() {
+    if (stream_ != nullptr) {
+      StreamToken token;
+      while (stream_->Pop(&token)) {
+      }
+      if (!stream_->drained()) {
+        return;  // the engine's end is still to come
+      }
+    }
+    if (!context_over_) {
+      return;
+    }
+    if (stream_ != nullptr) {
+      stream_->Detach();
+    }
+    shared_->open_streams.fetch_sub(1);
+    shared_->live_calls.fetch_sub(1);
+    delete this;
+  }
+
+  // Constant after construction.
+  Services* const services_;
+  CallContext* const shared_;
+  const size_t thread_;
+
+  // gRPC's.
+  grpc::ServerContext context_;
+  typename Rpc::Request request_;
+  typename Rpc::Response response_;
+  grpc::ServerAsyncWriter<typename Rpc::Response> writer_{&context_};
+  MemberEvent<CompletionCall> arrived_event_{this, &CompletionCall::OnArrived};
+  MemberEvent<CompletionCall> done_event_{this, &CompletionCall::OnDone};
+  MemberEvent<CompletionCall> written_event_{this, &CompletionCall::OnWritten};
+  MemberEvent<CompletionCall> finished_event_{this, &CompletionCall::OnFinished};
+
+  // State.
+  std::string request_id_;
+  std::optional<ChunkBuilder> builder_;
+  std::shared_ptr<TokenStream> stream_;
+  size_t prompt_sent_ = 0;
+  bool begun_ = false;         // the request arrived on this thread
+  bool busy_ = false;          // a write or the finish is under way
+  bool sent_ = false;          // some chunk went out
+  bool token_sent_ = false;    // a chunk with tokens did
+  bool flushed_ = false;       // the held-back text went out
+  bool finishing_ = false;     // the finish began: nothing is written any more
+  bool context_over_ = false;  // gRPC is done
+};
+
+}  // namespace
+
+void ArmCompletionCalls(Services* services, CallContext* shared, int count) {
+  for (int i = 0; i < count; ++i) {
+    for (size_t thread = 0; thread < shared->threads.size(); ++thread) {
+      CompletionCall<GenerateRpc>::Arm(services, shared, thread);
+      CompletionCall<ChatRpc>::Arm(services, shared, thread);
+    }
+  }
+}
+
+}  // namespace scoville::server

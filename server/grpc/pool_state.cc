@@ -1,0 +1,154 @@
+#include "server/grpc/pool_state.h"
+
+#include "scoville/v1/pool.pb.h"
+#include "server/grpc/usage.h"
+
+namespace scoville::server {
+
+namespace {
+
+v1::DeviceState StateOf(device::DeviceState state) {
+  switch (state) {
+    case device::DeviceState::kStarting:
+      return v1::DEVICE_STATE_STARTING;
+    case device::DeviceState::kReady:
+      return v1::DEVICE_STATE_READY;
+    case device::DeviceState::kDraining:
+      return v1::DEVICE_STATE_DRAINING;
+    case device::DeviceState::kDrained:
+      return v1::DEVICE_STATE_DRAINED;
+    case device::DeviceState::kFaulted:
+      return v1::DEVICE_STATE_FAULTED;
+    case device::DeviceState::kLost:
+      return v1::DEVICE_STATE_LOST;
+  }
+  return v1::DEVICE_STATE_UNSPECIFIED;
+}
+
+v1::WaitReason ReasonOf(scheduler::WaitReason reason) {
+  switch (reason) {
+    case scheduler::WaitReason::kNone:
+      return v1::WAIT_REASON_NONE;
+    case scheduler::WaitReason::kKv:
+      return v1::WAIT_REASON_KV;
+    case scheduler::WaitReason::kPower:
+      return v1::WAIT_REASON_POWER;
+    case scheduler::WaitReason::kSlots:
+      return v1::WAIT_REASON_SLOTS;
+    case scheduler::WaitReason::kOrder:
+      return v1::WAIT_REASON_ORDER;
+    case scheduler::WaitReason::kBudget:
+      return v1::WAIT_REASON_BUDGET;
+    case scheduler::WaitReason::kDevice:
+      return v1::WAIT_REASON_DEVICE;
+    case scheduler::WaitReason::kClient:
+      return v1::WAIT_REASON_CLIENT;
+  }
+  return v1::WAIT_REASON_UNSPECIFIED;
+}
+
+v1::RequestPhase PhaseOf(scheduler::Phase phase) {
+  switch (phase) {
+    case scheduler::Phase::kQueued:
+      return v1::REQUEST_PHASE_QUEUED;
+    case scheduler::Phase::kPrefill:
+      return v1::REQUEST_PHASE_PREFILL;
+    case scheduler::Phase::kDecode:
+      return v1::REQUEST_PHASE_DECODE;
+  }
+  return v1::REQUEST_PHASE_UNSPECIFIED;
+}
+
+void FillDevice(const device::DeviceStatus& status, v1::Device* out) {
+  out->set_id(status.id.value);
+  out->set_state(StateOf(status.state));
+  out->set_busy(status.busy);
+  out->set_power_milliwatts(status.power.value());
+  out->set_cap_milliwatts(status.cap.value());
+  FillEnergy(status.energy.prefill, out->mutable_energy()->mutable_prefill());
+  FillEnergy(status.energy.decode, out->mutable_energy()->mutable_decode());
+  FillEnergy(status.energy.idle, out->mutable_energy()->mutable_idle());
+  FillEnergy(status.energy.waste, out->mutable_energy()->mutable_waste());
+  out->set_clock_hertz(status.clock_hertz);
+  out->set_temperature_celsius(status.temperature_celsius);
+  out->set_kv_blocks_total(static_cast<uint64_t>(status.kv_blocks_total));
+  out->set_kv_blocks_used(static_cast<uint64_t>(status.kv_blocks_used));
+  out->set_steps(static_cast<uint64_t>(status.steps));
+  out->set_busy_ns(status.busy_time.value());
+  out->set_idle_ns(status.idle_time.value());
+  out->set_lag_ns(status.lag.value());
+}
+
+}  // namespace
+
+bool QueryPool(CallContext* shared, QueueThread* thread, bool include_requests,
+               absl::AnyInvocable<void(PoolSnapshot)> done) {
+  return shared->engine->Post([shared, thread, include_requests, done = std::move(done)]() mutable {
+    PoolSnapshot snapshot;
+    const scheduler::Scheduler& scheduler = shared->engine->scheduler();
+    snapshot.status = scheduler.Status();
+    if (include_requests) {
+      snapshot.requests = scheduler.Requests(kMaxListedRequests);
+    }
+    if (shared->deployment.device_tokens) {
+      for (const device::DeviceStatus& device : snapshot.status.devices) {
+        snapshot.device_tokens.push_back(shared->deployment.device_tokens(device.id.value));
+      }
+    }
+    thread->Post([done = std::move(done), snapshot = std::move(snapshot)]() mutable {
+      done(std::move(snapshot));
+    });
+  });
+}
+
+void FillPoolState(const PoolSnapshot& snapshot, CallContext* shared, v1::PoolState* out) {
+  const scheduler::PoolStatus& status = snapshot.status;
+  out->set_generation(shared->generation.fetch_add(1) + 1);
+  out->set_version(shared->deployment.version);
+  out->set_uptime_ns(status.now.ns());
+  out->set_draining(status.draining);
+  out->set_emulated(true);
+  Power budget;
+  for (size_t i = 0; i < status.devices.size(); ++i) {
+    v1::Device* device = out->add_devices();
+    FillDevice(status.devices[i], device);
+    device->set_profile(shared->deployment.profile);
+    device->set_chips(static_cast<uint32_t>(shared->deployment.chips_per_device));
+    device->set_model(shared->model->id);
+    device->set_executor(shared->deployment.executor);
+    device->set_running(static_cast<uint32_t>(status.running[i]));
+    if (i < snapshot.device_tokens.size()) {
+      device->set_input_tokens(static_cast<uint64_t>(snapshot.device_tokens[i].first));
+      device->set_output_tokens(static_cast<uint64_t>(snapshot.device_tokens[i].second));
+    }
+    budget += status.devices[i].cap;
+  }
+  out->set_budget_milliwatts(budget.value());
+  out->set_waiting(static_cast<uint64_t>(status.waiting));
+  out->set_paused(static_cast<uint64_t>(status.paused));
+  out->set_preemptions(static_cast<uint64_t>(status.preemptions));
+  out->set_open_streams(static_cast<uint64_t>(shared->open_streams.load()));
+  for (const scheduler::RequestStatus& request : snapshot.requests) {
+    FillLiveRequest(request, status.now, out->add_requests());
+  }
+}
+
+void FillLiveRequest(const scheduler::RequestStatus& status, TimePoint now, v1::LiveRequest* out) {
+  const scheduler::RequestRecord& record = status.record;
+  out->set_request_id(record.external_id);
+  out->set_phase(PhaseOf(status.phase));
+  out->set_wait(ReasonOf(status.wait));
+  out->set_detail(status.detail);
+  out->set_rank(static_cast<uint64_t>(status.rank));
+  if (status.phase != scheduler::Phase::kQueued) {
+    out->set_device(record.device.value);
+  }
+  out->set_prompt_tokens(static_cast<uint64_t>(record.prompt_tokens));
+  out->set_output_tokens(static_cast<uint64_t>(record.output_tokens));
+  out->set_computed_tokens(static_cast<uint64_t>(status.computed_tokens));
+  out->set_age_ns((now - record.arrival).value());
+  out->set_preemptions(static_cast<uint32_t>(record.preemptions));
+  FillRequestEnergy(record, out->mutable_energy());
+}
+
+}  // namespace scoville::server

@@ -1,0 +1,40 @@
+// Reads the pool on the engine thread, and writes it as the wire has it.
+//
+// Ownership: snapshots are plain values. Threading: QueryPool from a queue's thread, the rest
+// anywhere. Errors: QueryPool returns false once the engine has stopped; `done` is then dropped.
+#ifndef SCOVILLE_SERVER_GRPC_POOL_STATE_H_
+#define SCOVILLE_SERVER_GRPC_POOL_STATE_H_
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "scheduler/scheduler.h"
+#include "server/grpc/call_context.h"
+
+namespace scoville::v1 {
+class LiveRequest;
+class PoolState;
+}  // namespace scoville::v1
+
+namespace scoville::server {
+
+struct PoolSnapshot {
+  scheduler::PoolStatus status;
+  std::vector<std::pair<int64_t, int64_t>> device_tokens;  // input, output; may be empty
+  std::vector<scheduler::RequestStatus> requests;
+};
+
+inline constexpr int64_t kMaxListedRequests = 1000;
+
+// Calls `done` on `thread`.
+bool QueryPool(CallContext* shared, QueueThread* thread, bool include_requests,
+               absl::AnyInvocable<void(PoolSnapshot)> done);
+
+void FillPoolState(const PoolSnapshot& snapshot, CallContext* shared, v1::PoolState* out);
+void FillLiveRequest(const scheduler::RequestStatus& status, TimePoint now, v1::LiveRequest* out);
+
+}  // namespace scoville::server
+
+#endif  // SCOVILLE_SERVER_GRPC_POOL_STATE_H_

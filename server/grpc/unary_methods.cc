@@ -1,0 +1,156 @@
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/grpc/calls.h"
+#include "server/grpc/pool_state.h"
+#include "server/grpc/request_builder.h"
+#include "server/grpc/services.h"
+#include "server/grpc/unary_call.h"
+
+namespace scoville::server {
+
+namespace {
+
+constexpr size_t kMaxText = 4 << 20;
+constexpr int kMaxDetokenized = 1 << 20;
+
+using Completions = v1::Completions::AsyncService;
+using Pool = v1::Pool::AsyncService;
+using TokenizeCall = UnaryCall<Completions, v1::TokenizeRequest, v1::TokenizeResponse>;
+using DetokenizeCall = UnaryCall<Completions, v1::DetokenizeRequest, v1::DetokenizeResponse>;
+using ListModelsCall = UnaryCall<Completions, v1::ListModelsRequest, v1::ListModelsResponse>;
+using GetPoolCall = UnaryCall<Pool, v1::GetPoolRequest, v1::GetPoolResponse>;
+using ExplainCall = UnaryCall<Pool, v1::ExplainRequest, v1::ExplainResponse>;
+
+void Tokenize(TokenizeCall* call) {
+  const v1::TokenizeRequest& in = call->request();
+  const model::LoadedModel& model = *call->shared().model;
+  if (std::optional<ServiceError> error = CheckModel(in.model(), model)) {
+    call->Reply(error);
+    return;
+  }
+  if (in.text().size() > kMaxText) {
+    call->Reply(InvalidField(
+        "text", absl::StrCat("has ", in.text().size(), " bytes, the limit is ", kMaxText)));
+    return;
+  }
+  model::EncodeOptions options;
+  options.allow_control_tokens = in.allow_control_tokens();
+  options.add_bos = model.tokenizer->add_bos_by_default();
+  const model::Encoding encoding = model.tokenizer->Encode(in.text(), options);
+  for (int32_t token : encoding.tokens) {
+    const absl::string_view bytes = model.tokenizer->TokenBytes(token);
+    call->response()->add_token_ids(static_cast<uint32_t>(token));
+    call->response()->add_tokens(bytes.data(), bytes.size());
+  }
+  call->response()->set_dropped_bytes(static_cast<uint64_t>(encoding.dropped_bytes));
+  call->Reply(std::nullopt);
+}
+
+void Detokenize(DetokenizeCall* call) {
+  const v1::DetokenizeRequest& in = call->request();
+  const model::LoadedModel& model = *call->shared().model;
+  if (std::optional<ServiceError> error = CheckModel(in.model(), model)) {
+    call->Reply(error);
+    return;
+  }
+  if (in.token_ids_size() > kMaxDetokenized) {
+    call->Reply(InvalidField("token_ids", absl::StrCat("has ", in.token_ids_size(),
+                                                       " tokens, the limit is ", kMaxDetokenized)));
+    return;
+  }
+  for (int i = 0; i < in.token_ids_size(); ++i) {
+    if (in.token_ids(i) >= static_cast<uint64_t>(model.tokenizer->vocabulary())) {
+      call->Reply(InvalidField(absl::StrCat("token_ids[", i, "]"),
+                               absl::StrCat("is ", in.token_ids(i), ", the vocabulary has ",
+                                            model.tokenizer->vocabulary())));
+      return;
+    }
+    const absl::string_view bytes =
+        model.tokenizer->TokenBytes(static_cast<int32_t>(in.token_ids(i)));
+    call->response()->mutable_text()->append(bytes.data(), bytes.size());
+  }
+  call->Reply(std::nullopt);
+}
+
+void ListModels(ListModelsCall* call) {
+  const CallContext& shared = call->shared();
+  const model::LoadedModel& model = *shared.model;
+  v1::Model* out = call->response()->add_models();
+  out->set_id(model.id);
+  out->set_state(shared.serving.load() ? "ready" : "loading");
+  out->set_executor(shared.deployment.executor);
+  out->set_context(static_cast<uint64_t>(model.config.context));
+  out->set_vocabulary(static_cast<uint64_t>(model.config.vocabulary));
+  out->set_fingerprint(model.fingerprint);
+  out->set_parameters(static_cast<uint64_t>(model.config.parameters));
+  if (model.chat_template != nullptr) {
+    const absl::string_view family = model.chat_template->family();
+    out->set_chat_template(family.data(), family.size());
+  }
+  out->set_name(model.config.name);
+  call->Reply(std::nullopt);
+}
+
+void GetPool(GetPoolCall* call) {
+  const bool posted =
+      QueryPool(&call->shared(), &call->thread(), call->request().include_requests(),
+                [call](PoolSnapshot snapshot) {
+                  FillPoolState(snapshot, &call->shared(), call->response()->mutable_pool());
+                  call->Reply(std::nullopt);
+                });
+  if (!posted) {
+    call->Reply(ServerDraining());
+  }
+}
+
+void Explain(ExplainCall* call) {
+  const std::string& id = call->request().request_id();
+  if (!IsRequestId(id)) {
+    call->Reply(InvalidField("request_id", "must be 1 to 64 of A-Za-z0-9._:-"));
+    return;
+  }
+  Engine* const engine = call->shared().engine;
+  const bool posted = engine->Post([engine, call] {
+    std::optional<scheduler::RequestStatus> status =
+        engine->scheduler().Explain(absl::string_view(call->request().request_id()));
+    const TimePoint now = engine->scheduler().Status().now;
+    call->thread().Post([call, status = std::move(status), now] {
+      if (!status) {
+        call->Reply(RequestNotFound(call->request().request_id()));
+        return;
+      }
+      FillLiveRequest(*status, now, call->response()->mutable_request());
+      call->Reply(std::nullopt);
+    });
+  });
+  if (!posted) {
+    call->Reply(ServerDraining());
+  }
+}
+
+}  // namespace
+
+void ArmUnaryCalls(Services* services, CallContext* shared, int count) {
+  Completions* const completions = &services->completions;
+  Pool* const pool = &services->pool;
+  for (int i = 0; i < count; ++i) {
+    for (size_t thread = 0; thread < shared->threads.size(); ++thread) {
+      TokenizeCall::Arm(
+          {completions, &Completions::RequestTokenize, Tokenize, Method::kTokenize, shared},
+          thread);
+      DetokenizeCall::Arm(
+          {completions, &Completions::RequestDetokenize, Detokenize, Method::kDetokenize, shared},
+          thread);
+      ListModelsCall::Arm(
+          {completions, &Completions::RequestListModels, ListModels, Method::kListModels, shared},
+          thread);
+      GetPoolCall::Arm({pool, &Pool::RequestGetPool, GetPool, Method::kGetPool, shared}, thread);
+      ExplainCall::Arm({pool, &Pool::RequestExplain, Explain, Method::kExplain, shared}, thread);
+    }
+  }
+}
+
+}  // namespace scoville::server
