@@ -1,18 +1,25 @@
 // Any bytes as a device profile: an error, or a profile that prices a step and draws a power.
-#include <cstddef>
 #include <cstdint>
+#include <fstream>
+#include <iterator>
+#include <utility>
+#include <vector>
 
+#include "base/status_macros.h"
 #include "device/physics/power_model.h"
 #include "device/physics/profile.h"
 #include "device/physics/step_cost.h"
+#include "tests/fuzz/fuzz_target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const absl::string_view text(reinterpret_cast<const char*>(data), size);
-  const auto profile = scoville::device::ParseProfile(text, "fuzz.yaml");
+namespace scoville::tests {
+
+void RunInput(absl::Span<const uint8_t> input) {
+  const absl::string_view text(reinterpret_cast<const char*>(input.data()), input.size());
+  const auto profile = device::ParseProfile(text, "fuzz.yaml");
   if (!profile.ok()) {
-    return 0;
+    return;
   }
-  scoville::model::ModelConfig config;
+  model::ModelConfig config;
   config.layers = 2;
   config.width = 64;
   config.ffn_width = 128;
@@ -20,19 +27,25 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   config.kv_heads = 2;
   config.head_size = 16;
   config.vocabulary = 256;
-  const auto timing =
-      scoville::device::MakeModelTiming(*profile, config, scoville::device::NumericFormat(), 1);
+  const auto timing = device::MakeModelTiming(*profile, config, device::NumericFormat(), 1);
   if (!timing.ok()) {
-    return 0;
+    return;
   }
-  scoville::device::StepShape shape;
-  shape.Add({scoville::device::StepRole::kDecode, 100, 1, 1, 0}, 16, 128);
-  const scoville::device::PowerModel power(*profile, 1);
+  device::StepShape shape;
+  shape.Add({device::StepRole::kDecode, 100, 1, 1, 0}, 16, 128);
+  const device::PowerModel power(*profile, 1);
   for (int state = 0; state < power.states(); ++state) {
-    const auto price = scoville::device::PriceStep(*profile, *timing, shape, state);
-    if (price.stalls.total() != price.duration || power.Forward(price, state).value() < 0) {
-      __builtin_trap();
-    }
+    const auto price = device::PriceStep(*profile, *timing, shape, state);
+    CHECK_EQ(price.stalls.total(), price.duration);
+    CHECK_GE(power.Forward(price, state), Power());
   }
-  return 0;
 }
+
+std::vector<std::vector<uint8_t>> SeedInputs() {
+  std::ifstream in(SCOVILLE_SOURCE_DIR "/deploy/profiles/jalapeno-gen1.yaml", std::ios::binary);
+  std::vector<uint8_t> bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  CHECK(!bytes.empty());
+  return {std::move(bytes)};
+}
+
+}  // namespace scoville::tests

@@ -1,9 +1,12 @@
 // Any bytes as a YAML file: an error or a document whose every value can be asked for, never a
 // crash, a hang or an exception.
-#include <cstddef>
 #include <cstdint>
+#include <string>
+#include <vector>
 
+#include "base/status_macros.h"
 #include "base/yaml_reader.h"
+#include "tests/fuzz/fuzz_target.h"
 
 namespace {
 
@@ -29,16 +32,28 @@ void Visit(const scoville::YamlNode& node) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const absl::string_view text(reinterpret_cast<const char*>(data), size);
-  const auto untouched = scoville::YamlDocument::Parse(text, "fuzz.yaml");
+namespace scoville::tests {
+
+void RunInput(absl::Span<const uint8_t> input) {
+  const absl::string_view text(reinterpret_cast<const char*>(input.data()), input.size());
+  const auto untouched = YamlDocument::Parse(text, "fuzz.yaml");
   if (!untouched.ok()) {
-    return 0;
+    return;
   }
   (void)untouched->Finish();
   Visit(untouched->RootNode());
-  if (!untouched->Finish().ok()) {
-    __builtin_trap();  // everything was asked for
-  }
-  return 0;
+  CHECK(untouched->Finish().ok());  // everything was asked for
 }
+
+std::vector<std::vector<uint8_t>> SeedInputs() {
+  std::vector<std::vector<uint8_t>> seeds;
+  for (const absl::string_view text :
+       {"a: 1\nb: [1, 2.5, x, \"y\"]\nc: {d: 30s, e: 250W, f: 512MiB}\n",
+        "- true\n- null\n- ~\n- .inf\n- 'a''b'\n- |\n  block\n  text\n", "? [k]\n: v\n",
+        "a: &x 1\nb: *x\n", "--- 1\n--- 2\n", "\"\\u263A\": \"\\x00\"\n"}) {
+    seeds.emplace_back(text.begin(), text.end());
+  }
+  return seeds;
+}
+
+}  // namespace scoville::tests

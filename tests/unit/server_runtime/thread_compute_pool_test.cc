@@ -9,7 +9,8 @@
 namespace scoville::server {
 namespace {
 
-// Lanes add up what the others wrote before the barrier; any tear or early release shows in the sums.
+// Lanes add up what the others wrote before the barrier; any tear or early release shows in the
+// sums.
 TEST(ThreadComputePoolTest, BarriersOrderTheLanesOverManyJobs) {
   for (int lanes : {1, 2, 3}) {
     RealEventLoop loop;
