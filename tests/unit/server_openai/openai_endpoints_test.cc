@@ -1,0 +1,278 @@
+// The OpenAI API over real sockets, on a synthetic engine.
+#include "server/openai/openai_endpoints.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <future>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "model/loaded_model.h"
+#include "server/metrics/metrics_observer.h"
+#include "tests/unit/server_http/raw_client.h"
+
+namespace scoville::server {
+namespace {
+
+using nlohmann::json;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using tests::RawClient;
+
+constexpr char kChat[] = "/v1/chat/completions";
+constexpr char kCompletions[] = "/v1/completions";
+
+class OpenAiEndpointsTest : public ::testing::Test {
+ protected:
+  void SetUp() override { Start(EngineOptions()); }
+
+  void Start(EngineOptions options) {
+    Stop();
+    auto model = model::SyntheticModel();
+    ASSERT_TRUE(model.ok()) << model.status();
+    model_ = *std::move(model);
+    options.pool.executor = device::ExecutorKind::kSynthetic;
+    options.pool.devices = 1;
+    auto engine = Engine::Start(options, model_.get(), &observer_);
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    engine_ = *std::move(engine);
+    hub_ = std::make_unique<StreamHub>(engine_.get());
+    auto http = HttpServer::Listen(HostPort{"127.0.0.1", 0}, {});
+    ASSERT_TRUE(http.ok()) << http.status();
+    http_ = *std::move(http);
+    endpoints_ = std::make_unique<OpenAiEndpoints>(OpenAiEndpoints::Options(), engine_.get(),
+                                                   hub_.get(), http_.get(), model_.get());
+    router_ = std::make_unique<HttpRouter>();
+    endpoints_->AddTo(router_.get());
+    http_->Serve(
+        [this](std::shared_ptr<HttpExchange> exchange) { router_->Handle(std::move(exchange)); },
+        [](absl::string_view, absl::string_view, int) {});
+  }
+  void Stop() {
+    if (http_ != nullptr) {
+      http_->Stop();
+    }
+    engine_.reset();
+  }
+  void TearDown() override { Stop(); }
+
+  static std::string Post(const char* path, const std::string& body,
+                          const std::string& headers = "") {
+    return absl::StrCat("POST ", path, " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n", headers,
+                        "Content-Length: ", body.size(), "\r\n\r\n", body);
+  }
+  std::string Ask(const std::string& bytes) {
+    RawClient client(http_->port());
+    client.Send(bytes);
+    return client.ReadAll();
+  }
+  static json BodyOf(const std::string& answer) {
+    return json::parse(answer.substr(answer.find("\r\n\r\n") + 4));
+  }
+  // The data lines of a chunked event stream.
+  static std::vector<std::string> EventsOf(const std::string& answer) {
+    std::vector<std::string> out;
+    for (const absl::string_view line : absl::StrSplit(answer, '\n')) {
+      if (absl::StartsWith(line, "data: ")) {
+        out.emplace_back(line.substr(6));
+      }
+    }
+    return out;
+  }
+  // Waits until the engine is idle and all KV is back.
+  ::testing::AssertionResult ComesToRest() {
+    for (int i = 0; i < 500; ++i) {
+      std::promise<int64_t> used;
+      engine_->Post([&] {
+        const scheduler::PoolStatus status = engine_->scheduler().Status();
+        used.set_value(status.devices[0].kv_blocks_used + status.waiting + status.running[0]);
+      });
+      if (used.get_future().get() == 0 && endpoints_->open_streams() == 0) {
+        return ::testing::AssertionSuccess();
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return ::testing::AssertionFailure() << "requests, blocks or streams are left after 5 s";
+  }
+
+  MetricsObserver observer_{1};
+  std::unique_ptr<model::LoadedModel> model_;
+  std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<HttpRouter> router_;
+  std::unique_ptr<StreamHub> hub_;
+  std::unique_ptr<OpenAiEndpoints> endpoints_;
+  std::unique_ptr<Engine> engine_;
+};
+
+TEST_F(OpenAiEndpointsTest, AnswersAWholeCompletionWithUsageAndJoules) {
+  const std::string answer =
+      Ask(Post(kCompletions, R"({"prompt": "hello", "max_tokens": 5, "ignore_eos": true})"));
+  ASSERT_THAT(answer, StartsWith("HTTP/1.1 200"));
+  const json body = BodyOf(answer);
+  EXPECT_EQ(body["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(body["usage"]["completion_tokens"], 5);
+  EXPECT_GT(body["usage"]["energy"]["joules"], 0);
+  EXPECT_EQ(body["model"], model_->id);
+  EXPECT_TRUE(ComesToRest());
+}
+
+TEST_F(OpenAiEndpointsTest, TheSameSeedGivesTheSameTextStreamedOrNot) {
+  const std::string request =
+      R"({"prompt": "hello", "max_tokens": 40, "seed": 7, "ignore_eos": true)";
+  const std::string whole = BodyOf(Ask(Post(kCompletions, request + "}")))["choices"][0]["text"];
+  const std::string answer = Ask(Post(kCompletions, request + R"(, "stream": true})"));
+  EXPECT_THAT(answer, HasSubstr("text/event-stream"));
+  const std::vector<std::string> events = EventsOf(answer);
+  ASSERT_GE(events.size(), 2u);
+  EXPECT_EQ(events.back(), "[DONE]");
+  std::string streamed;
+  std::string finish;
+  for (size_t i = 0; i + 1 < events.size(); ++i) {
+    const json choice = json::parse(events[i])["choices"][0];
+    streamed += choice["text"].get<std::string>();
+    EXPECT_EQ(finish, "");
+    finish = choice["finish_reason"].is_null() ? "" : choice["finish_reason"].get<std::string>();
+  }
+  EXPECT_EQ(streamed, whole);
+  EXPECT_EQ(finish, "length");
+}
+
+TEST_F(OpenAiEndpointsTest, StreamedUsageComesOnceWithEmptyChoices) {
+  const std::vector<std::string> events =
+      EventsOf(Ask(Post(kCompletions, R"({"prompt": "x", "max_tokens": 3, "stream": true,
+                               "ignore_eos": true, "stream_options": {"include_usage": true}})")));
+  ASSERT_GE(events.size(), 3u);
+  const json usage = json::parse(events[events.size() - 2]);
+  EXPECT_EQ(usage["choices"], json::array());
+  EXPECT_EQ(usage["usage"]["completion_tokens"], 3);
+}
+
+TEST_F(OpenAiEndpointsTest, ErrorsAreRealStatuses) {
+  const std::string field = Ask(Post(kCompletions, R"({"prompt": "x", "top_p": 7})"));
+  EXPECT_THAT(field, StartsWith("HTTP/1.1 400"));
+  EXPECT_EQ(BodyOf(field)["error"]["param"], "top_p");
+  const std::string model = Ask(Post(kCompletions, R"({"prompt": "x", "model": "other"})"));
+  EXPECT_THAT(model, StartsWith("HTTP/1.1 404"));
+  EXPECT_EQ(BodyOf(model)["error"]["code"], "model_not_found");
+  const std::string context =
+      Ask(Post(kCompletions, R"({"prompt": "x", "max_tokens": 99999999, "stream": true})"));
+  EXPECT_THAT(context, StartsWith("HTTP/1.1 400"));
+  EXPECT_EQ(BodyOf(context)["error"]["code"], "context_length_exceeded");
+  EXPECT_THAT(Ask(Post(kChat, "{")), StartsWith("HTTP/1.1 400"));
+  EXPECT_THAT(Ask("GET /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+              StartsWith("HTTP/1.1 405"));
+}
+
+TEST_F(OpenAiEndpointsTest, AFullQueueSaysWhenToComeBack) {
+  EngineOptions options;
+  options.scheduler.max_queued_requests = 1;
+  options.scheduler.max_running = 1;
+  Start(options);
+  const std::string endless =
+      Post(kCompletions, R"({"prompt": "x", "max_tokens": 8000, "ignore_eos": true,
+                            "stream": true})");
+  RawClient running(http_->port());
+  running.Send(endless);
+  running.ReadUntil("data: ");
+  RawClient waiting(http_->port());
+  waiting.Send(endless);
+  std::string answer;
+  for (int i = 0; i < 100 && !absl::StartsWith(answer, "HTTP/1.1 429"); ++i) {
+    answer = Ask(
+        Post(kCompletions, R"({"prompt": "x", "max_tokens": 1})", "x-request-timeout-ms: 20\r\n"));
+  }
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 429"));
+  EXPECT_THAT(answer, HasSubstr("Retry-After: "));
+  EXPECT_THAT(answer, HasSubstr("x-should-retry: true"));
+  running.Close();
+  waiting.Close();
+  EXPECT_TRUE(ComesToRest());
+}
+
+TEST_F(OpenAiEndpointsTest, ATimeoutWhileStreamingIsAnEventAndThenDone) {
+  const std::string answer = Ask(Post(
+      kCompletions, R"({"prompt": "x", "max_tokens": 8000, "ignore_eos": true, "stream": true})",
+      "x-request-timeout-ms: 100\r\n"));
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+  const std::vector<std::string> events = EventsOf(answer);
+  ASSERT_GE(events.size(), 2u);
+  EXPECT_EQ(json::parse(events[events.size() - 2])["error"]["code"], "deadline_exceeded");
+  EXPECT_EQ(events.back(), "[DONE]");
+  EXPECT_TRUE(ComesToRest());
+}
+
+TEST_F(OpenAiEndpointsTest, ClientsThatLeaveGiveEverythingBack) {
+  for (int i = 0; i < 50; ++i) {
+    RawClient client(http_->port());
+    client.Send(Post(i % 2 == 0 ? kCompletions : kChat,
+                     i % 2 == 0 ? R"({"prompt": "x", "max_tokens": 8000, "ignore_eos": true,
+                               "stream": true})"
+                                : R"({"messages": [{"role": "user", "content": "x"}],
+                               "max_tokens": 8000, "ignore_eos": true})"));
+    if (i % 6 == 0) {
+      client.ReadUntil("data: ");
+    }
+  }
+  EXPECT_TRUE(ComesToRest());
+}
+
+TEST_F(OpenAiEndpointsTest, AClientThatDoesNotReadPausesItsSequence) {
+  RawClient client(http_->port(), /*receive_buffer=*/4096);
+  client.Send(Post(kCompletions, R"({"prompt": "x", "max_tokens": 8000, "ignore_eos": true,
+                                    "stream": true})"));
+  bool paused = false;
+  for (int i = 0; i < 1000 && !paused; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::promise<int64_t> count;
+    engine_->Post([&] { count.set_value(engine_->scheduler().Status().paused); });
+    paused = count.get_future().get() == 1;
+  }
+  EXPECT_TRUE(paused);
+  // Reading on, it gets everything.
+  const std::vector<std::string> events = EventsOf(client.ReadAll());
+  EXPECT_EQ(events.back(), "[DONE]");
+  EXPECT_EQ(json::parse(events[events.size() - 2])["choices"][0]["finish_reason"], "length");
+  EXPECT_TRUE(ComesToRest());
+}
+
+TEST_F(OpenAiEndpointsTest, ADrainedEngineRefusesWithServiceUnavailable) {
+  engine_->Post([this] { engine_->scheduler().StartDrain(); });
+  const std::string answer = Ask(Post(kCompletions, R"({"prompt": "x", "stream": true})"));
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503"));
+  EXPECT_EQ(BodyOf(answer)["error"]["code"], "server_draining");
+}
+
+TEST_F(OpenAiEndpointsTest, EchoesAGoodRequestIdAndNamesIgnoredFields) {
+  const std::string good = Ask(Post(kCompletions, R"({"prompt": "x", "max_tokens": 1, "zz": 1})",
+                                    "x-request-id: abc-1\r\n"));
+  EXPECT_THAT(good, HasSubstr("x-request-id: abc-1\r\n"));
+  EXPECT_THAT(good, HasSubstr("x-scoville-ignored: zz\r\n"));
+  EXPECT_EQ(BodyOf(good)["id"], "cmpl-abc-1");
+  const std::string bad =
+      Ask(Post(kCompletions, R"({"prompt": "x", "max_tokens": 1})", "x-request-id: not an id\r\n"));
+  EXPECT_THAT(bad, HasSubstr("x-request-id: h-"));
+}
+
+TEST_F(OpenAiEndpointsTest, ListsTheModel) {
+  const auto get = [&](const std::string& path) {
+    return Ask("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  };
+  const json list = BodyOf(get("/v1/models"));
+  EXPECT_EQ(list["data"][0]["id"], model_->id);
+  EXPECT_EQ(list["data"][0]["max_model_len"], model_->config.context);
+  EXPECT_EQ(BodyOf(get("/v1/models/" + model_->id))["id"], model_->id);
+  EXPECT_THAT(get("/v1/models/other"), StartsWith("HTTP/1.1 404"));
+}
+
+}  // namespace
+}  // namespace scoville::server
