@@ -20,7 +20,7 @@ struct ReasonHint {
 
 constexpr std::array<ReasonHint, 14> kHints = {{
     {"MODEL_NOT_FOUND", "`scoville models` lists what the daemon serves"},
-    {"REQUEST_NOT_FOUND", "the daemon remembers live and recent requests only"},
+    {"REQUEST_NOT_FOUND", "only a request that is queued or running can be explained"},
     {"CONTEXT_LENGTH_EXCEEDED",
      "shorten the prompt or lower --max-tokens; `scoville models` shows "
      "the context"},

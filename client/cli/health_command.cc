@@ -26,10 +26,21 @@ struct HealthOptions {
 };
 
 // OK and true: yes. OK and false: it answered no.
-absl::StatusOr<bool> Probe(Session& session, const HealthOptions& options) {
+absl::StatusOr<bool> Probe(Session& session, const HealthOptions& options, Duration wait) {
   CallOptions call = session.call_options();
   if (call.timeout == Duration()) {
     call.timeout = kDefaultTimeout;
+  }
+  if (wait > Duration()) {
+    // A call that waits also drives the connection; between calls that fail at once nobody would.
+    call.wait_for_ready = true;
+    call.timeout = std::min(call.timeout, wait);
+  }
+  if (options.wait > Duration()) {
+    // A call that waits also drives the attempts to connect. Calls that fail at once would leave
+    // them to a timer of gRPC's that runs every five seconds.
+    call.wait_for_ready = true;
+    call.timeout = std::min(call.timeout, options.wait);
   }
   if (options.live) {
     // Answered by the engine's own thread: an engine that does not turn cannot.
@@ -49,10 +60,16 @@ absl::StatusOr<bool> Probe(Session& session, const HealthOptions& options) {
 
 int ReportHealth(Session& session, const HealthOptions& options) {
   const absl::Time end = absl::Now() + absl::Nanoseconds(options.wait.value());
-  absl::StatusOr<bool> answer = Probe(session, options);
+  absl::StatusOr<bool> answer = false;
   while (!(answer.ok() && *answer) && absl::Now() < end) {
-    absl::SleepFor(std::min(kRetryInterval, end - absl::Now()));
-    answer = Probe(session, options);
+    answer = Probe(session, options, Nanoseconds(absl::ToInt64Nanoseconds(end - absl::Now())));
+    if (!(answer.ok() && *answer)) {
+      absl::SleepFor(std::min(kRetryInterval, end - absl::Now()));
+    }
+  }
+  // The last word: a call that does not wait says why there is no connection.
+  if (!(answer.ok() && *answer)) {
+    answer = Probe(session, options, Duration());
   }
   const std::string what = options.live ? "live" : "ready";
   if (!answer.ok()) {

@@ -1,5 +1,7 @@
 #include "client/cli/pool_view.h"
 
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/cli/message_json.h"
@@ -91,7 +93,7 @@ std::vector<TableCell> DeviceRow(const v1::Device& device, const Work& work, dou
           {work.output_tokens > 0 ? JoulesText(per_token) : "-"}};
 }
 
-std::string Title(const v1::PoolState& before, const v1::PoolState& now) {
+std::vector<std::string> Title(const v1::PoolState& before, const v1::PoolState& now) {
   int64_t power = 0;
   uint64_t running = 0;
   for (const v1::Device& device : now.devices()) {
@@ -99,12 +101,13 @@ std::string Title(const v1::PoolState& before, const v1::PoolState& now) {
     running += device.running();
   }
   const Work work = Difference(WorkOf(before), WorkOf(now));
-  return absl::StrCat("scoville ", now.version(), now.emulated() ? " EMULATED" : "",
-                      now.draining() ? " DRAINING" : "", "   ",
-                      WattsOfCap(power, now.budget_milliwatts()), "   ",
-                      QuotientText(work.output_tokens, SecondsBetween(before, now)), " tokens/s   ",
-                      QuotientText(work.output_tokens, work.joules), " tokens/s/W   running ",
-                      running, "   waiting ", now.waiting());
+  return {absl::StrCat("scoville ", now.version(), now.emulated() ? " EMULATED" : "",
+                       now.draining() ? " DRAINING" : ""),
+          WattsOfCap(power, now.budget_milliwatts()),
+          absl::StrCat(QuotientText(work.output_tokens, SecondsBetween(before, now)), " tokens/s"),
+          absl::StrCat(QuotientText(work.output_tokens, work.joules), " tokens/s/W"),
+          absl::StrCat("running ", running),
+          absl::StrCat("waiting ", now.waiting())};
 }
 
 }  // namespace

@@ -58,9 +58,11 @@ struct ClientOptions {
 };
 
 struct CallOptions {
-  Duration timeout;             // the hard deadline, sent to the daemon; zero: none
-  std::string request_id;       // for the daemon's logs and Explain; empty: the daemon gives one
-  bool wait_for_ready = false;  // keep trying while nothing listens, instead of failing at once
+  Duration timeout;        // the hard deadline, sent to the daemon; zero: none
+  std::string request_id;  // for the daemon's logs and Explain; empty: the daemon gives one
+  // Keep trying while nothing listens, instead of failing at once. The way to wait for a daemon
+  // that restarts: the library connects while a call waits, and hardly between calls that fail.
+  bool wait_for_ready = false;
   CallCanceller* canceller = nullptr;  // borrowed for the call
 };
 

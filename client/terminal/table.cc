@@ -87,6 +87,21 @@ std::vector<int> Table::FitWidths(int limit) const {
   return widths;
 }
 
+std::vector<std::string> Table::TitleLines(int width) const {
+  constexpr absl::string_view kGap = "   ";
+  std::vector<std::string> lines;
+  for (const std::string& part : title_) {
+    const std::string text = Printable(part);
+    const int needed = DisplayWidth(text) + static_cast<int>(kGap.size());
+    if (lines.empty() || DisplayWidth(lines.back()) + needed > width) {
+      lines.push_back(text);
+    } else {
+      absl::StrAppend(&lines.back(), kGap, text);
+    }
+  }
+  return lines;
+}
+
 std::string Table::Render(const Terminal& terminal) const {
   const Borders& borders = terminal.utf8 ? kBox : kAscii;
   const std::vector<int> widths = FitWidths(terminal.columns);
@@ -110,10 +125,13 @@ std::string Table::Render(const Terminal& terminal) const {
   if (title_.empty()) {
     out = Rule(borders, borders.top, borders.top[1], widths);
   } else {
-    const std::string title = PadToWidth(Printable(title_), TotalWidth(widths) - 4, false);
-    out = absl::StrCat(Rule(borders, borders.top, borders.horizontal, widths), borders.vertical,
-                       " ", title, " ", borders.vertical, "\n",
-                       Rule(borders, borders.middle, borders.top[1], widths));
+    const int inside = TotalWidth(widths) - 4;
+    out = Rule(borders, borders.top, borders.horizontal, widths);
+    for (const std::string& title : TitleLines(inside)) {
+      absl::StrAppend(&out, borders.vertical, " ", PadToWidth(title, inside, false), " ",
+                      borders.vertical, "\n");
+    }
+    absl::StrAppend(&out, Rule(borders, borders.middle, borders.top[1], widths));
   }
   absl::StrAppend(&out, line(headings), Rule(borders, borders.middle, borders.middle[1], widths));
   for (const auto& row : rows_) {

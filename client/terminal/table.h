@@ -33,17 +33,19 @@ class Table {
  public:
   explicit Table(std::vector<TableColumn> columns) : columns_(std::move(columns)) {}
 
-  // A line above the headings, as wide as the table.
-  void SetTitle(std::string title) { title_ = std::move(title); }
+  // Above the headings: as many of these on one line as the table is wide.
+  void SetTitle(std::vector<std::string> parts) { title_ = std::move(parts); }
   void AddRow(std::vector<TableCell> cells);
 
   std::string Render(const Terminal& terminal) const;
 
  private:
   std::vector<int> FitWidths(int limit) const;
+  // In lines of at most `width` cells.
+  std::vector<std::string> TitleLines(int width) const;
 
   std::vector<TableColumn> columns_;
-  std::string title_;
+  std::vector<std::string> title_;
   std::vector<std::vector<TableCell>> rows_;
 };
 

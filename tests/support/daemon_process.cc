@@ -101,18 +101,23 @@ std::string ProgramPath(absl::string_view name) {
 
 absl::StatusOr<std::unique_ptr<DaemonProcess>> DaemonProcess::Start(const DaemonOptions& options) {
   const std::string directory = MakeTempDir();
-  const std::string model =
-      options.model_path.empty() ? WriteTinyModel(directory, 1) : options.model_path;
   const int grpc_port = options.grpc_port != 0 ? options.grpc_port : FreePort();
   const int http_port = options.http_port != 0 ? options.http_port : FreePort();
   ChildProcess::Options run;
   run.command = {ProgramPath("scovilled"),
-                 "--model=" + model,
                  "--executor=" + options.executor,
                  absl::StrCat("--devices=", options.devices),
                  absl::StrCat("--grpc-listen=127.0.0.1:", grpc_port),
-                 absl::StrCat("--http-listen=127.0.0.1:", http_port)};
+                 absl::StrCat("--http-listen=127.0.0.1:", http_port),
+                 "--set=drain.lameduck=0s"};
+  if (!options.model_path.empty()) {
+    run.command.push_back("--model=" + options.model_path);
+  } else if (options.executor == "functional") {
+    run.command.push_back("--model=" + WriteTinyModel(directory, 1));
+  }
   run.command.insert(run.command.end(), options.more_flags.begin(), options.more_flags.end());
+  // The default model that this machine may have must make no difference.
+  run.environment = {{"XDG_CACHE_HOME", directory}};
   run.output_path = run.error_path = directory + "/log";
   ASSIGN_OR_RETURN(ChildProcess child, ChildProcess::Start(run));
   std::unique_ptr<DaemonProcess> daemon(

@@ -31,11 +31,12 @@ int FreePort();
 std::string ProgramPath(absl::string_view name);
 
 struct DaemonOptions {
-  std::string model_path;  // empty: a tiny model, seed 1
+  // functional: a tiny model, 512 tokens of context. synthetic: the built-in made-up model, 8,192.
   std::string executor = "functional";
+  std::string model_path = "";  // another model
   int devices = 2;
-  std::vector<std::string> more_flags;
-  int grpc_port = 0;  // 0: a free one
+  std::vector<std::string> more_flags = {};  // drain.lameduck is 0s unless set here
+  int grpc_port = 0;                         // 0: a free one
   int http_port = 0;
   Duration ready_within = Seconds(60);
 };

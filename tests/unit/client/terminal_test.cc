@@ -78,7 +78,7 @@ Table Sample() {
   Table table({{.heading = "ID", .right = true},
                {.heading = "Model", .flexible = true},
                {.heading = "Lag", .right = true, .optional = true}});
-  table.SetTitle("A pool 熱");
+  table.SetTitle({"A pool 熱"});
   table.AddRow({{"0"}, {"smollm2-135m-instruct"}, {"1.0 ms"}});
   table.AddRow({{"1"}, {"熱 model"}, {"-"}});
   return table;
@@ -112,6 +112,18 @@ TEST(Table, CutsFlexibleColumnsBeforeItDropsOptionalOnes) {
   EXPECT_THAT(cut, testing::HasSubstr("Lag"));
   terminal.columns = 18;
   EXPECT_THAT(Sample().Render(terminal), testing::Not(testing::HasSubstr("Lag")));
+}
+
+TEST(Table, TitleGoesOnInAnotherLine) {
+  Table table = Sample();
+  table.SetTitle({"a pool of devices", "700 / 1400 W", "waiting 3"});
+  Terminal terminal;
+  EXPECT_THAT(table.Render(terminal),
+              testing::HasSubstr("a pool of devices   700 / 1400 W   waiting 3"));
+  terminal.columns = 36;
+  const std::string narrow = table.Render(terminal);
+  EXPECT_THAT(narrow, testing::HasSubstr("700 / 1400 W   waiting 3"));
+  EXPECT_THAT(narrow, testing::Not(testing::HasSubstr("devices   700")));
 }
 
 TEST(Table, AsciiWithoutUtf8AndNoEscapesWithoutColour) {
