@@ -1,0 +1,163 @@
+// Many small worlds, each drawn by one seed: pool, blocks, limits, power, traffic, cancels and
+// deadlines, and which of these are off altogether (swarm testing: Groce et al., ISSTA '12). Every
+// invariant is checked after every event, the books at the end, and each world is run twice.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/random.h"
+#include "sim/simulation.h"
+
+namespace scoville::sim {
+namespace {
+
+constexpr uint64_t kSeeds = 200;
+
+class World {
+ public:
+  explicit World(uint64_t seed) : seed_(seed) {}
+
+  Scenario Make() {
+    Scenario scenario;
+    scenario.name = absl::StrCat("swarm-", seed_);
+    scenario.seed = seed_;
+    scenario.workload.seed = seed_;
+    scenario.pool.executor = device::ExecutorKind::kSynthetic;
+    scenario.pool.devices = static_cast<int32_t>(Between(1, 4));
+    scenario.pool.chips_per_device = On() ? static_cast<int32_t>(Between(1, 4)) : 1;
+    scenario.pool.kv_block_size = On() ? Between(1, 32) : 16;
+    scenario.pool.kv_blocks = On() ? Between(20, 60) : Between(100, 400);
+    if (On()) {
+      scenario.pool.cap_per_device = Watts(Between(460, 700) * scenario.pool.chips_per_device);
+    }
+    scenario.scheduler.max_running = static_cast<int32_t>(On() ? Between(1, 6) : 64);
+    scenario.scheduler.max_step_tokens = On() ? Between(1, 40) : Between(64, 512);
+    scenario.pool.max_step_tokens = scenario.scheduler.max_step_tokens;
+    if (On()) {
+      scenario.scheduler.max_queued_requests = Between(0, 10);
+    }
+    if (On()) {
+      scenario.scheduler.max_queued_tokens = Between(50, 1'000);
+    }
+    AddTraffic(scenario);
+    return scenario;
+  }
+
+ private:
+  void AddTraffic(Scenario& scenario) {
+    scenario.workload.requests = Between(1, 40);
+    scenario.workload.arrivals.kind = static_cast<client::ArrivalKind>(Between(0, 2));
+    scenario.workload.arrivals.requests_per_second = static_cast<double>(Between(100, 20'000));
+    scenario.workload.prompt = Lengths(200);
+    scenario.workload.output = Lengths(60);
+    scenario.cancel_share = On() ? 0.5 : 0;
+    const int64_t written = On() ? Between(1, 12) : 0;
+    for (int64_t i = 0; i < written; ++i) {
+      WrittenRequest request;
+      request.id = absl::StrCat("w", i);
+      request.at = TimePoint(Between(0, 20'000'000));
+      request.text = std::string(static_cast<size_t>(Between(1, 120)), 'x');
+      request.max_tokens = Between(1, 60);
+      request.ignore_eos = On();
+      request.sampling.seed = static_cast<uint64_t>(i);
+      if (On()) {
+        request.cancel_after = Nanoseconds(Between(1, 30'000'000));
+      }
+      if (On()) {
+        request.deadline = Nanoseconds(Between(1, 30'000'000));
+      }
+      scenario.requests.push_back(std::move(request));
+    }
+  }
+
+  client::LengthOptions Lengths(int64_t high) {
+    client::LengthOptions length;
+    length.kind = static_cast<client::LengthKind>(Between(0, 2));
+    length.value = Between(1, high);
+    length.low = Between(1, high);
+    length.high = Between(length.low, high);
+    length.median = static_cast<double>(Between(1, high));
+    length.sigma = 0.9;
+    return length;
+  }
+
+  int64_t Between(int64_t low, int64_t high) {
+    return low + static_cast<int64_t>(
+                     RandomBelow(seed_, 77, draws_++, static_cast<uint64_t>(high - low + 1)));
+  }
+  bool On() { return Between(0, 1) == 1; }
+
+  const uint64_t seed_;
+  uint64_t draws_ = 0;
+};
+
+// How often the swarm went where it should go; a swarm that avoids a corner proves nothing of it.
+struct Reached {
+  int64_t preemptions = 0;
+  int64_t throttled = 0;
+  int64_t by_outcome[16] = {};
+  int64_t by_refusal[16] = {};
+};
+
+void CheckWorld(const Scenario& scenario, const model::LoadedModel& model, Reached& reached) {
+  const auto checked = RunScenario(scenario, model, {.check_every_event = true});
+  ASSERT_TRUE(checked.ok()) << checked.status();
+  const auto again = RunScenario(scenario, model);
+  ASSERT_TRUE(again.ok()) << again.status();
+  // Looking at a run does not change it.
+  EXPECT_EQ(checked->event_hash, again->event_hash);
+  EXPECT_EQ(checked->offered,
+            scenario.workload.requests + static_cast<int64_t>(scenario.requests.size()));
+  int64_t output = 0;
+  for (const scheduler::RequestRecord& record : checked->records.requests) {
+    output += record.output_tokens;
+    ++reached.by_outcome[static_cast<size_t>(record.outcome)];
+    EXPECT_GE(record.end, record.arrival);
+    if (record.output_tokens > 0) {
+      EXPECT_LE(record.scheduled, record.first_token);
+      EXPECT_LE(record.first_token, record.last_token);
+      EXPECT_LE(record.last_token, record.end);
+    }
+  }
+  // A step's token may belong to a request that was cancelled meanwhile, and is then given to no
+  // one.
+  EXPECT_LE(output, checked->records.output_tokens);
+  for (const Answer& answer : checked->answers) {
+    EXPECT_EQ(static_cast<int64_t>(answer.tokens.size()), answer.record.output_tokens);
+  }
+  for (const device::DeviceStatus& device : checked->devices) {
+    EXPECT_EQ(device.kv_blocks_used, 0);
+  }
+  reached.preemptions += checked->records.preemptions;
+  reached.throttled += checked->records.throttled_steps;
+  for (size_t i = 0; i < checked->records.refusals.size(); ++i) {
+    reached.by_refusal[i] += checked->records.refusals[i];
+  }
+}
+
+TEST(SwarmTest, InvariantsHoldAfterEveryEventInManyWorlds) {
+  const auto model = model::SyntheticModel();
+  ASSERT_TRUE(model.ok()) << model.status();
+  Reached reached;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    CheckWorld(World(seed).Make(), **model, reached);
+    if (HasFatalFailure()) {
+      return;
+    }
+  }
+  using scheduler::Outcome;
+  using scheduler::RefusalReason;
+  EXPECT_GT(reached.preemptions, 100);
+  for (Outcome outcome : {Outcome::kLength, Outcome::kCancelled, Outcome::kDeadlineExceeded}) {
+    EXPECT_GT(reached.by_outcome[static_cast<size_t>(outcome)], 20) << static_cast<int>(outcome);
+  }
+  EXPECT_GT(reached.by_refusal[static_cast<size_t>(RefusalReason::kQueueFull)], 100);
+  EXPECT_GT(reached.by_refusal[static_cast<size_t>(RefusalReason::kNeverFits)], 10);
+}
+
+}  // namespace
+}  // namespace scoville::sim
