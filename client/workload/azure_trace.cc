@@ -27,6 +27,11 @@ int64_t DaysFromCivil(int64_t y, int64_t m, int64_t d) {
   return era * 146'097 + doe - 719'468;
 }
 
+int64_t DaysInMonth(int64_t y, int64_t m) {
+  return (m == 12 ? DaysFromCivil(y + 1, 1, 1) : DaysFromCivil(y, m + 1, 1)) -
+         DaysFromCivil(y, m, 1);
+}
+
 // A number of exactly the given digits at the front of `text`, which it is taken from.
 bool TakeDigits(absl::string_view& text, size_t digits, int64_t* out) {
   if (text.size() < digits) {
@@ -61,8 +66,8 @@ bool ParseTimestamp(absl::string_view text, int64_t* ns) {
       !TakeChar(text, ':') || !TakeDigits(text, 2, &second)) {
     return false;
   }
-  if (year < 1970 || year > 2200 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
-      minute > 59 || second > 60) {
+  if (year < 1970 || year > 2200 || month < 1 || month > 12 || day < 1 ||
+      day > DaysInMonth(year, month) || hour > 23 || minute > 59 || second > 60) {
     return false;
   }
   int64_t fraction = 0;
