@@ -1,5 +1,6 @@
 #include "client/cli/pool_view.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -110,6 +111,21 @@ std::vector<std::string> Title(const v1::PoolState& before, const v1::PoolState&
           absl::StrCat("waiting ", now.waiting())};
 }
 
+// Says why tokens/s and watts do not divide to tokens/s/W where the host cannot keep up: devices
+// stand still meanwhile, in no device time and at no cost. Empty where there is nothing to say.
+std::string LagText(const v1::PoolState& before, const v1::PoolState& now) {
+  int64_t lag_ns = 0;
+  for (const v1::Device& device : now.devices()) lag_ns += device.lag_ns();
+  for (const v1::Device& device : before.devices()) lag_ns -= device.lag_ns();
+  const double device_seconds = SecondsBetween(before, now) * now.devices_size();
+  const double share = device_seconds > 0 ? static_cast<double>(lag_ns) * 1e-9 / device_seconds : 0;
+  if (share < 0.01) return "";
+  return absl::StrFormat(
+      "The host lags behind the emulated devices: they stood still for %.0f %% of that time, which "
+      "counts as no device time and draws nothing.\n",
+      std::min(share, 1.0) * 100);
+}
+
 }  // namespace
 
 std::string PoolText(const v1::PoolState& before, const v1::PoolState& now,
@@ -131,12 +147,12 @@ std::string PoolText(const v1::PoolState& before, const v1::PoolState& now,
     table.AddRow(DeviceRow(device, WorkSince(before, device), seconds));
   }
   const Work total = WorkOf(now);
-  return absl::StrCat(table.Render(terminal), "Rates: output tokens over the last ",
-                      SecondsText(seconds), ", idle energy included. Since start (",
-                      SecondsText(now.uptime_ns() * 1e-9),
-                      "): ", CountText(static_cast<int64_t>(total.output_tokens)),
-                      " output tokens, ", JoulesText(total.joules), ", ",
-                      QuotientText(total.output_tokens, total.joules), " tokens/s/W.\n");
+  return absl::StrCat(
+      table.Render(terminal), "Rates: output tokens over the last ", SecondsText(seconds),
+      ", idle energy included. Since start (", SecondsText(now.uptime_ns() * 1e-9),
+      "): ", CountText(static_cast<int64_t>(total.output_tokens)), " output tokens, ",
+      JoulesText(total.joules), ", ", QuotientText(total.output_tokens, total.joules),
+      " tokens/s/W.\n", LagText(before, now));
 }
 
 Json PoolJson(const v1::PoolState& before, const v1::PoolState& now) {
