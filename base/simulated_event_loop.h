@@ -52,6 +52,8 @@ class SimulatedEventLoop final : public EventLoop {
 
   int64_t events_run() const { return events_run_; }
   size_t pending() const { return queue_.size(); }
+  // Of the next event; TimePoint::Max() if none is pending.
+  TimePoint next_time() const { return queue_.NextTime(); }
 
  private:
   TimerQueue queue_;

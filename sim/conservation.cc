@@ -1,11 +1,13 @@
 #include "sim/conservation.h"
 
 #include <algorithm>
+#include <limits>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 
 namespace scoville::sim {
 
@@ -21,22 +23,92 @@ absl::Status MustEqual(const std::string& what, const T& a, const T& b) {
   return absl::InternalError(os.str());
 }
 
+// Energy of requests, ended and live, beside that of the devices.
+absl::Status CompareEnergy(const device::EnergyBuckets& attributed,
+                           const device::EnergyBuckets& metered) {
+  RETURN_IF_ERROR(
+      MustEqual("prefill energy of requests and devices", attributed.prefill, metered.prefill));
+  RETURN_IF_ERROR(
+      MustEqual("decode energy of requests and devices", attributed.decode, metered.decode));
+  return MustEqual("wasted energy of requests and devices", attributed.waste, metered.waste);
+}
+
+// What the live requests of one device add up to.
+struct Residents {
+  int32_t count = 0;
+  bool paused = true;        // all of them
+  int64_t least_blocks = 0;  // what is computed must be in blocks
+  int64_t most_blocks = 0;   // no more than what is known needs
+};
+
+absl::Status CheckResidents(const std::string& name, const device::DeviceStatus& status,
+                            const Residents& residents, int32_t running) {
+  RETURN_IF_ERROR(
+      MustEqual(name + ": requests placed on it and running", residents.count, running));
+  if (status.kv_blocks_used < residents.least_blocks ||
+      status.kv_blocks_used > residents.most_blocks) {
+    return absl::InternalError(absl::StrCat(name, ": ", status.kv_blocks_used,
+                                            " blocks are in use, its requests own ",
+                                            residents.least_blocks, " to ", residents.most_blocks));
+  }
+  if (status.busy && status.power > status.cap) {
+    return absl::InternalError(absl::StrCat(name, ": draws ", status.power.value(),
+                                            " mW under a cap of ", status.cap.value(), " mW"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+absl::Status CheckRunning(const std::vector<device::Device*>& devices,
+                          const scheduler::Scheduler& scheduler, const RunObserver& records,
+                          Duration to_next_event) {
+  const scheduler::PoolStatus pool = scheduler.Status();
+  std::vector<Residents> residents(devices.size());
+  device::EnergyBuckets attributed = records.ended_energy;
+  int64_t queued = 0;
+  for (const scheduler::RequestStatus& request :
+       scheduler.Requests(std::numeric_limits<int64_t>::max())) {
+    attributed.prefill += request.record.prefill_energy;
+    attributed.decode += request.record.decode_energy;
+    attributed.waste += request.record.waste_energy;
+    if (request.phase == scheduler::Phase::kQueued) {
+      ++queued;
+      continue;
+    }
+    Residents& r = residents[request.record.device.value];
+    const device::BlockPool& kv = devices[request.record.device.value]->kv();
+    r.count += 1;
+    r.paused = r.paused && request.wait == scheduler::WaitReason::kClient;
+    r.least_blocks += kv.BlocksFor(request.computed_tokens);
+    r.most_blocks += kv.BlocksFor(request.record.prompt_tokens + request.record.output_tokens);
+  }
+  RETURN_IF_ERROR(MustEqual("requests queued and waiting", queued, pool.waiting));
+  device::EnergyBuckets metered;
+  const bool instant_over = to_next_event > Nanoseconds(1);
+  for (size_t i = 0; i < devices.size(); ++i) {
+    const device::DeviceStatus& status = pool.devices[i];
+    const std::string name = absl::StrCat("device ", status.id.value);
+    metered += status.energy;
+    RETURN_IF_ERROR(CheckResidents(name, status, residents[i], pool.running[i]));
+    if (instant_over && !status.busy && !residents[i].paused) {
+      return absl::InternalError(name + " is idle beside a request that it runs");
+    }
+    if (instant_over && residents[i].count == 0 && queued > 0) {
+      return absl::InternalError(absl::StrCat(name, " is empty while ", queued, " requests wait"));
+    }
+  }
+  return CompareEnergy(attributed, metered);
+}
 
 absl::Status CheckDevices(const std::vector<device::Device*>& devices) {
   for (device::Device* device : devices) {
     const device::DeviceStatus status = device->Status();
     const std::string name = absl::StrCat("device ", status.id.value);
-    if (absl::Status s = MustEqual(name + ": energy by bucket and by term", status.energy.total(),
-                                   status.terms.total());
-        !s.ok()) {
-      return s;
-    }
-    if (absl::Status s = MustEqual(name + ": stall times and busy time", status.stalls.total(),
-                                   status.busy_time);
-        !s.ok()) {
-      return s;
-    }
+    RETURN_IF_ERROR(MustEqual(name + ": energy by bucket and by term", status.energy.total(),
+                              status.terms.total()));
+    RETURN_IF_ERROR(
+        MustEqual(name + ": stall times and busy time", status.stalls.total(), status.busy_time));
     device->kv().CheckInvariants();
   }
   return absl::OkStatus();
@@ -61,39 +133,19 @@ absl::Status CheckConservation(const SimulationResult& result,
     attributed.waste += record.waste_energy;
     ids.push_back(record.id.value);
   }
-  if (absl::Status s =
-          MustEqual("prefill energy of requests and devices", attributed.prefill, metered.prefill);
-      !s.ok()) {
-    return s;
-  }
-  if (absl::Status s =
-          MustEqual("decode energy of requests and devices", attributed.decode, metered.decode);
-      !s.ok()) {
-    return s;
-  }
-  if (absl::Status s =
-          MustEqual("wasted energy of requests and devices", attributed.waste, metered.waste);
-      !s.ok()) {
-    return s;
-  }
+  RETURN_IF_ERROR(CompareEnergy(attributed, metered));
   std::sort(ids.begin(), ids.end());
   if (std::adjacent_find(ids.begin(), ids.end()) != ids.end()) {
     return absl::InternalError("a request ended twice");
   }
-  if (absl::Status s = MustEqual("requests admitted and ended", result.records.admitted,
-                                 static_cast<int64_t>(ids.size()));
-      !s.ok()) {
-    return s;
-  }
+  RETURN_IF_ERROR(MustEqual("requests admitted and ended", result.records.admitted,
+                            static_cast<int64_t>(ids.size())));
   int64_t refused = 0;
   for (int64_t count : result.records.refusals) {
     refused += count;
   }
-  if (absl::Status s = MustEqual("requests offered, and admitted or refused", result.offered,
-                                 result.records.admitted + refused);
-      !s.ok()) {
-    return s;
-  }
+  RETURN_IF_ERROR(MustEqual("requests offered, and admitted or refused", result.offered,
+                            result.records.admitted + refused));
   if (!scheduler.idle()) {
     return absl::InternalError("the run ended with requests still live");
   }

@@ -17,6 +17,14 @@ namespace scoville::sim {
 // for, its blocks are consistent.
 absl::Status CheckDevices(const std::vector<device::Device*>& devices);
 
+// After any event: what was attributed to requests, ended and live, and idle and waste are the
+// devices' energy; a device's blocks are those its requests can own; no step draws more than the
+// cap. When nothing more happens at this instant (`to_next_event` > 1 ns), no device stands idle
+// beside a request that it could run.
+absl::Status CheckRunning(const std::vector<device::Device*>& devices,
+                          const scheduler::Scheduler& scheduler, const RunObserver& records,
+                          Duration to_next_event);
+
 // At the end of a run.
 absl::Status CheckConservation(const SimulationResult& result,
                                const scheduler::Scheduler& scheduler);

@@ -169,6 +169,7 @@ Report MakeReport(const SimulationResult& result, double host_seconds) {
   report.event_hash = result.event_hash.ToString();
   report.devices = static_cast<int64_t>(result.devices.size());
   report.offered = result.offered;
+  report.slo = result.slo;
   report.has_slo = result.slo.ttft > Duration() || result.slo.itl > Duration();
   AddRequests(result, report);
   AddDevices(result, report);
@@ -182,6 +183,8 @@ Report MakeReport(const SimulationResult& result, double host_seconds) {
   report.preemptions = records.preemptions;
   const double output = static_cast<double>(report.output_tokens);
   const double total = output + static_cast<double>(report.input_tokens);
+  report.input_tokens_per_second =
+      Ratio(static_cast<double>(report.input_tokens), report.virtual_seconds);
   report.output_tokens_per_second = Ratio(output, report.virtual_seconds);
   report.total_tokens_per_second = Ratio(total, report.virtual_seconds);
   report.goodput = Ratio(static_cast<double>(report.slo_met), report.virtual_seconds);
@@ -189,6 +192,14 @@ Report MakeReport(const SimulationResult& result, double host_seconds) {
   report.output_tokens_per_joule = Ratio(output, report.device_joules);
   report.total_tokens_per_joule = Ratio(total, report.device_joules);
   report.joules_per_output_token = Ratio(report.device_joules, output);
+  const Duration on = result.end - TimePoint();
+  report.wall_joules =
+      (report.energy.total() + (result.profile.overhead * report.devices) * on).joules();
+  report.output_tokens_per_wall_joule = Ratio(output, report.wall_joules);
+  const auto cancelled = report.outcomes.find(OutcomeName(scheduler::Outcome::kCancelled));
+  const int64_t judged =
+      report.offered - (cancelled == report.outcomes.end() ? 0 : cancelled->second);
+  report.slo_attainment = Ratio(static_cast<double>(report.slo_met), static_cast<double>(judged));
   report.joules_per_request = Ratio(report.device_joules, static_cast<double>(report.completed));
   return report;
 }

@@ -43,14 +43,18 @@ struct Report {
   std::map<std::string, int64_t> outcomes;  // how requests ended
   std::map<std::string, int64_t> refusals;
   int64_t completed = 0;
+  SloTargets slo;
   int64_t slo_met = 0;
   bool has_slo = false;
+  // slo_met / (offered - cancelled by clients): refused, failed and expired are misses.
+  double slo_attainment = 0;
 
   Percentiles ttft, tpot, itl, e2e, queue;
 
   int64_t input_tokens = 0;  // computed prompt tokens
   int64_t output_tokens = 0;
   int64_t recomputed_tokens = 0;
+  double input_tokens_per_second = 0;
   double output_tokens_per_second = 0;
   double total_tokens_per_second = 0;
   double goodput = 0;  // requests/s that met every target
@@ -63,6 +67,9 @@ struct Report {
   double total_tokens_per_joule = 0;
   double joules_per_output_token = 0;
   double joules_per_request = 0;
+  // Host, network and rack at their constant power on top of the devices.
+  double wall_joules = 0;
+  double output_tokens_per_wall_joule = 0;
 
   int64_t steps = 0;
   int64_t throttled_steps = 0;

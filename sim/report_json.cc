@@ -35,9 +35,11 @@ std::string ToJson(const Report& r) {
   json["events"] = r.events;
   json["virtual_seconds"] = r.virtual_seconds;
   json["host_seconds"] = r.host_seconds;
-  json["requests"] = {{"offered", r.offered},   {"completed", r.completed},
-                      {"outcomes", r.outcomes}, {"refusals", r.refusals},
-                      {"slo_met", r.slo_met},   {"goodput_per_second", r.goodput}};
+  json["requests"] = {{"offered", r.offered},           {"completed", r.completed},
+                      {"outcomes", r.outcomes},         {"refusals", r.refusals},
+                      {"slo_met", r.slo_met},           {"slo_attainment", r.slo_attainment},
+                      {"goodput_per_second", r.goodput}};
+  json["slo"] = {{"ttft_s", ToSeconds(r.slo.ttft)}, {"itl_s", ToSeconds(r.slo.itl)}};
   json["latency"] = {{"queue", ToJson(r.queue)},
                      {"ttft", ToJson(r.ttft)},
                      {"tpot", ToJson(r.tpot)},
@@ -46,6 +48,7 @@ std::string ToJson(const Report& r) {
   json["tokens"] = {{"input", r.input_tokens},
                     {"output", r.output_tokens},
                     {"recomputed", r.recomputed_tokens},
+                    {"input_per_second", r.input_tokens_per_second},
                     {"output_per_second", r.output_tokens_per_second},
                     {"total_per_second", r.total_tokens_per_second}};
   json["energy"] = {{"device_joules", r.device_joules},
@@ -54,6 +57,8 @@ std::string ToJson(const Report& r) {
                     {"total_tokens_per_device_joule", r.total_tokens_per_joule},
                     {"device_joules_per_output_token", r.joules_per_output_token},
                     {"device_joules_per_completed_request", r.joules_per_request},
+                    {"wall_joules", r.wall_joules},
+                    {"output_tokens_per_wall_joule", r.output_tokens_per_wall_joule},
                     {"by_bucket",
                      {{"prefill", ToJson(r.energy.prefill)},
                       {"decode", ToJson(r.energy.decode)},
@@ -72,7 +77,7 @@ std::string ToJson(const Report& r) {
                      {"peak_kv_share", r.peak_kv_share},
                      {"stall_shares", r.stalls},
                      {"emulation_lag_seconds", r.emulation_lag_seconds}};
-  return json.dump(2) + "\n";
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string RequestsToJsonLines(const SimulationResult& result) {
@@ -95,7 +100,7 @@ std::string RequestsToJsonLines(const SimulationResult& result) {
                  {"decode_energy", ToJson(r.decode_energy)},
                  {"waste_energy", ToJson(r.waste_energy)},
                  {"token_hash", r.token_hash}};
-    out += json.dump() + "\n";
+    out += json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   }
   for (const Answer& answer : result.answers) {
     Json tokens = Json::array();
@@ -103,6 +108,10 @@ std::string RequestsToJsonLines(const SimulationResult& result) {
       tokens.push_back(token.token);
     }
     Json json = {{"request_id", answer.id}, {"tokens", tokens}};
+    if (answer.refusal) {
+      json["refused"] = {{"reason", RefusalName(answer.refusal->reason)},
+                         {"message", answer.refusal->message}};
+    }
     // Text from a model may be cut within a code point; the dump replaces what is not UTF-8.
     json["text"] = answer.text;
     out += json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";

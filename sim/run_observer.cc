@@ -63,6 +63,9 @@ void RunObserver::OnToken(const scheduler::RequestRecord& record, TimePoint prev
 
 void RunObserver::OnRequest(const scheduler::RequestRecord& record) {
   requests.push_back(record);
+  ended_energy.prefill += record.prefill_energy;
+  ended_energy.decode += record.decode_energy;
+  ended_energy.waste += record.waste_energy;
   hash.Add(kRequest);
   hash.Add(record.id.value);
   hash.Add(static_cast<uint64_t>(record.outcome));

@@ -29,6 +29,7 @@ class RunObserver final : public scheduler::Observer {
 
   // Everything that ended, in order.
   std::vector<scheduler::RequestRecord> requests;
+  device::EnergyBuckets ended_energy;  // of those, idle is zero
   int64_t admitted = 0;
   int64_t preemptions = 0;
   std::array<int64_t, 16> refusals{};  // by RefusalReason

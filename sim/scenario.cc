@@ -1,7 +1,12 @@
 #include "sim/scenario.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/nearest_name.h"
 #include "base/status_macros.h"
 #include "base/yaml_reader.h"
 
@@ -10,6 +15,17 @@ namespace scoville::sim {
 namespace {
 
 constexpr int64_t kMostTokens = 10'000'000;
+
+// The longest time a scenario may name: sums of a few stay far from the end of time.
+constexpr Duration kLongest = Seconds(1'000'000'000);
+
+absl::Status ReadDuration(const YamlMap& map, absl::string_view key, Duration* out) {
+  RETURN_IF_ERROR(map.Read(key, out));
+  if (*out < Duration() || *out > kLongest) {
+    return map.Error(key, "must be from 0 to 1e9 seconds");
+  }
+  return absl::OkStatus();
+}
 
 absl::Status ReadPool(const YamlMap& map, device::PoolOptions* pool) {
   RETURN_IF_ERROR(map.Read("profile", &pool->profile));
@@ -61,57 +77,105 @@ absl::Status ReadLength(const YamlMap& parent, absl::string_view key,
   return absl::OkStatus();
 }
 
+absl::Status ReadArrivals(const YamlMap& map, client::ArrivalOptions* arrivals) {
+  size_t kind = static_cast<size_t>(arrivals->kind);
+  RETURN_IF_ERROR(
+      map.ReadChoice("kind", {"poisson", "fixed", "burst", "gamma", "closed_loop"}, &kind));
+  arrivals->kind = static_cast<client::ArrivalKind>(kind);
+  RETURN_IF_ERROR(map.Read("rate", &arrivals->requests_per_second, YamlDoubleRange{1e-6, 1e9}));
+  RETURN_IF_ERROR(map.Read("cv", &arrivals->cv, YamlDoubleRange{0.01, 10}));
+  RETURN_IF_ERROR(map.Read("users", &arrivals->users, YamlIntRange{1, 10'000'000}));
+  return ReadDuration(map, "think", &arrivals->think);
+}
+
 absl::Status ReadWorkload(const YamlMap& map, Scenario* scenario) {
   client::WorkloadOptions* workload = &scenario->workload;
   RETURN_IF_ERROR(map.Read("requests", &workload->requests, YamlIntRange{0, 100'000'000}));
   RETURN_IF_ERROR(map.Read("azure_trace", &scenario->azure_trace));
+  RETURN_IF_ERROR(map.Read("trace_speed", &scenario->trace_speed, YamlDoubleRange{1e-3, 1e6}));
   RETURN_IF_ERROR(map.Read("cancel_share", &scenario->cancel_share, YamlDoubleRange{0, 1}));
+  RETURN_IF_ERROR(ReadDuration(map, "cancel_within", &scenario->cancel_within));
+  if (scenario->cancel_within == Duration()) {
+    return map.Error("cancel_within", "must be above 0");
+  }
+  RETURN_IF_ERROR(ReadDuration(map, "deadline", &scenario->deadline));
   ASSIGN_OR_RETURN(const YamlMap arrivals, map.MapOrEmpty("arrivals"));
-  size_t kind = static_cast<size_t>(workload->arrivals.kind);
-  RETURN_IF_ERROR(arrivals.ReadChoice("kind", {"poisson", "fixed", "burst"}, &kind));
-  workload->arrivals.kind = static_cast<client::ArrivalKind>(kind);
-  RETURN_IF_ERROR(
-      arrivals.Read("rate", &workload->arrivals.requests_per_second, YamlDoubleRange{1e-6, 1e9}));
+  RETURN_IF_ERROR(ReadArrivals(arrivals, &workload->arrivals));
   RETURN_IF_ERROR(ReadLength(map, "prompt", &workload->prompt));
-  return ReadLength(map, "output", &workload->output);
+  RETURN_IF_ERROR(ReadLength(map, "output", &workload->output));
+  client::WorkloadSampling* sampling = &scenario->sampling;
+  ASSIGN_OR_RETURN(const YamlMap drawn, map.MapOrEmpty("sampling"));
+  RETURN_IF_ERROR(drawn.Read("temperature", &sampling->temperature, YamlDoubleRange{0, 2}));
+  RETURN_IF_ERROR(drawn.Read("top_p", &sampling->top_p, YamlDoubleRange{1e-6, 1}));
+  RETURN_IF_ERROR(drawn.Read("min_p", &sampling->min_p, YamlDoubleRange{0, 1}));
+  return drawn.Read("top_k", &sampling->top_k, YamlIntRange{0, INT32_MAX});
+}
+
+absl::Status ReadFloat(const YamlMap& map, absl::string_view key, YamlDoubleRange range,
+                       float* out) {
+  double value = *out;
+  RETURN_IF_ERROR(map.Read(key, &value, range));
+  *out = static_cast<float>(value);
+  return absl::OkStatus();
 }
 
 absl::Status ReadSampling(const YamlMap& map, model::SamplingParams* sampling) {
-  double temperature = sampling->temperature;
-  double top_p = sampling->top_p;
+  RETURN_IF_ERROR(ReadFloat(map, "temperature", {0, 2}, &sampling->temperature));
+  RETURN_IF_ERROR(ReadFloat(map, "top_p", {1e-6, 1}, &sampling->top_p));
+  RETURN_IF_ERROR(ReadFloat(map, "min_p", {0, 1}, &sampling->min_p));
+  RETURN_IF_ERROR(ReadFloat(map, "repetition_penalty", {1e-6, 2}, &sampling->repetition_penalty));
+  RETURN_IF_ERROR(ReadFloat(map, "presence_penalty", {-2, 2}, &sampling->presence_penalty));
+  RETURN_IF_ERROR(ReadFloat(map, "frequency_penalty", {-2, 2}, &sampling->frequency_penalty));
   int64_t top_k = sampling->top_k;
   int64_t seed = 0;
   int64_t logprobs = -1;
-  RETURN_IF_ERROR(map.Read("temperature", &temperature, YamlDoubleRange{0, 2}));
-  RETURN_IF_ERROR(map.Read("top_p", &top_p, YamlDoubleRange{1e-6, 1}));
   RETURN_IF_ERROR(map.Read("top_k", &top_k, YamlIntRange{0, INT32_MAX}));
   RETURN_IF_ERROR(map.Read("seed", &seed, YamlIntRange{0, INT64_MAX}));
   RETURN_IF_ERROR(map.Read("logprobs", &logprobs, YamlIntRange{0, 20}));
-  sampling->temperature = static_cast<float>(temperature);
-  sampling->top_p = static_cast<float>(top_p);
   sampling->top_k = static_cast<int32_t>(top_k);
   sampling->seed = static_cast<uint64_t>(seed);
   sampling->logprobs = static_cast<int32_t>(logprobs);
   return absl::OkStatus();
 }
 
+absl::Status ReadPrompt(const YamlMap& map, WrittenRequest* request) {
+  RETURN_IF_ERROR(map.Read("chat", &request->chat));
+  RETURN_IF_ERROR(map.Read("text", &request->text));
+  ASSIGN_OR_RETURN(const std::vector<YamlNode> messages, map.List("messages"));
+  for (const YamlNode& node : messages) {
+    ASSIGN_OR_RETURN(const YamlMap message, node.AsMap());
+    model::ChatMessage out;
+    const std::vector<std::string> roles = {"system", "user", "assistant"};
+    size_t role = 0;
+    RETURN_IF_ERROR(message.RequireChoice("role", roles, &role));
+    RETURN_IF_ERROR(message.Require("content", &out.content));
+    out.role = roles[role];
+    request->messages.push_back(std::move(out));
+  }
+  const int given = !request->chat.empty() + !request->text.empty() + !request->messages.empty();
+  if (given != 1) {
+    return map.Error("chat", "a request needs either `chat`, `messages` or `text`");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<WrittenRequest> ReadRequest(const YamlNode& node, size_t index) {
   ASSIGN_OR_RETURN(const YamlMap map, node.AsMap());
   WrittenRequest request;
-  request.id = "request-" + std::to_string(index);
+  request.id = absl::StrCat("request-", index);
   Duration at;
   RETURN_IF_ERROR(map.Read("id", &request.id));
-  RETURN_IF_ERROR(map.Read("at", &at));
+  RETURN_IF_ERROR(ReadDuration(map, "at", &at));
   request.at = TimePoint() + at;
-  RETURN_IF_ERROR(map.Read("chat", &request.chat));
-  RETURN_IF_ERROR(map.Read("text", &request.text));
-  if (request.chat.empty() == request.text.empty()) {
-    return map.Error("chat", "a request needs either `chat` or `text`");
-  }
+  RETURN_IF_ERROR(ReadPrompt(map, &request));
   RETURN_IF_ERROR(map.Read("max_tokens", &request.max_tokens, YamlIntRange{1, kMostTokens}));
+  RETURN_IF_ERROR(map.Read("min_tokens", &request.min_tokens, YamlIntRange{0, kMostTokens}));
+  if (request.min_tokens > request.max_tokens) {
+    return map.Error("min_tokens", "must not be above max_tokens");
+  }
   RETURN_IF_ERROR(map.Read("ignore_eos", &request.ignore_eos));
-  RETURN_IF_ERROR(map.Read("cancel_after", &request.cancel_after));
-  RETURN_IF_ERROR(map.Read("deadline", &request.deadline));
+  RETURN_IF_ERROR(ReadDuration(map, "cancel_after", &request.cancel_after));
+  RETURN_IF_ERROR(ReadDuration(map, "deadline", &request.deadline));
   RETURN_IF_ERROR(ReadSampling(map, &request.sampling));
   ASSIGN_OR_RETURN(const std::vector<YamlNode> stops, map.List("stop"));
   for (const YamlNode& stop : stops) {
@@ -124,30 +188,50 @@ absl::StatusOr<WrittenRequest> ReadRequest(const YamlNode& node, size_t index) {
   return request;
 }
 
-absl::StatusOr<Scenario> ReadScenario(const YamlDocument& document) {
-  Scenario scenario;
-  scenario.pool.executor = device::ExecutorKind::kSynthetic;
-  ASSIGN_OR_RETURN(const YamlMap root, document.Root());
-  RETURN_IF_ERROR(root.Require("name", &scenario.name));
-  int64_t seed = 0;
-  RETURN_IF_ERROR(root.Read("seed", &seed, YamlIntRange{0, INT64_MAX}));
-  scenario.seed = static_cast<uint64_t>(seed);
-  RETURN_IF_ERROR(root.Read("model", &scenario.model));
-  ASSIGN_OR_RETURN(const YamlMap pool, root.MapOrEmpty("pool"));
-  RETURN_IF_ERROR(ReadPool(pool, &scenario.pool));
-  ASSIGN_OR_RETURN(const YamlMap scheduler, root.MapOrEmpty("scheduler"));
-  RETURN_IF_ERROR(ReadScheduler(scheduler, &scenario));
-  ASSIGN_OR_RETURN(const YamlMap workload, root.MapOrEmpty("workload"));
-  RETURN_IF_ERROR(ReadWorkload(workload, &scenario));
+absl::Status ReadRequests(const YamlMap& root, Scenario* scenario) {
   ASSIGN_OR_RETURN(const std::vector<YamlNode> requests, root.List("requests"));
+  std::set<std::string> ids;
   for (size_t i = 0; i < requests.size(); ++i) {
     ASSIGN_OR_RETURN(WrittenRequest request, ReadRequest(requests[i], i));
-    scenario.requests.push_back(std::move(request));
+    if (!ids.insert(request.id).second) {
+      return requests[i].Error(
+          absl::StrCat("the id '", request.id, "' stands on another request, too"));
+    }
+    scenario->requests.push_back(std::move(request));
   }
-  ASSIGN_OR_RETURN(const YamlMap slo, root.MapOrEmpty("slo"));
-  RETURN_IF_ERROR(slo.Read("ttft", &scenario.slo.ttft));
-  RETURN_IF_ERROR(slo.Read("itl", &scenario.slo.itl));
-  RETURN_IF_ERROR(document.Finish());
+  return absl::OkStatus();
+}
+
+absl::Status ReadEvents(const YamlMap& root, Scenario* scenario) {
+  std::vector<std::string> ids;
+  for (const WrittenRequest& request : scenario->requests) {
+    ids.push_back(request.id);
+  }
+  ASSIGN_OR_RETURN(const std::vector<YamlNode> events, root.List("events"));
+  for (const YamlNode& node : events) {
+    ASSIGN_OR_RETURN(const YamlMap map, node.AsMap());
+    ScenarioEvent event;
+    Duration at;
+    size_t kind = 0;
+    RETURN_IF_ERROR(map.Require("at", &at));
+    RETURN_IF_ERROR(ReadDuration(map, "at", &at));
+    RETURN_IF_ERROR(map.RequireChoice("do", {"cancel", "drain", "end_all"}, &kind));
+    event.at = TimePoint() + at;
+    event.kind = static_cast<EventKind>(kind);
+    if (event.kind == EventKind::kCancel) {
+      RETURN_IF_ERROR(map.Require("request", &event.request));
+      if (std::find(ids.begin(), ids.end(), event.request) == ids.end()) {
+        return map.Error("request", absl::StrCat("no written request has this id",
+                                                 DidYouMean(event.request, ids)));
+      }
+    }
+    scenario->events.push_back(std::move(event));
+  }
+  return absl::OkStatus();
+}
+
+// What only the whole scenario can be judged by.
+absl::Status CheckWhole(const YamlMap& root, const Scenario& scenario) {
   if (scenario.requests.empty() && scenario.workload.requests == 0 &&
       scenario.azure_trace.empty()) {
     return root.Error(
@@ -155,22 +239,71 @@ absl::StatusOr<Scenario> ReadScenario(const YamlDocument& document) {
         "the scenario has no traffic: give workload.requests, workload.azure_trace or requests");
   }
   if (scenario.model.empty() && scenario.pool.executor == device::ExecutorKind::kFunctional) {
-    return root.Error("model", "the functional executor needs `model`, the path of a GGUF file");
+    return root.Error(
+        "model", "the functional executor needs `model` (or --model), the path of a GGUF file");
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Scenario> ReadScenario(const YamlDocument& document,
+                                      const ScenarioOverrides& overrides) {
+  Scenario scenario;
+  scenario.pool.executor = device::ExecutorKind::kSynthetic;
+  ASSIGN_OR_RETURN(const YamlMap root, document.Root());
+  RETURN_IF_ERROR(root.Require("name", &scenario.name));
+  int64_t seed = 0;
+  RETURN_IF_ERROR(root.Read("seed", &seed, YamlIntRange{0, INT64_MAX}));
+  scenario.seed = overrides.seed.value_or(static_cast<uint64_t>(seed));
+  RETURN_IF_ERROR(root.Read("model", &scenario.model));
+  if (!overrides.model.empty()) {
+    scenario.model = overrides.model;
+  }
+  ASSIGN_OR_RETURN(const YamlMap pool, root.MapOrEmpty("pool"));
+  RETURN_IF_ERROR(ReadPool(pool, &scenario.pool));
+  ASSIGN_OR_RETURN(const YamlMap scheduler, root.MapOrEmpty("scheduler"));
+  RETURN_IF_ERROR(ReadScheduler(scheduler, &scenario));
+  ASSIGN_OR_RETURN(const YamlMap workload, root.MapOrEmpty("workload"));
+  RETURN_IF_ERROR(ReadWorkload(workload, &scenario));
+  RETURN_IF_ERROR(ReadRequests(root, &scenario));
+  RETURN_IF_ERROR(ReadEvents(root, &scenario));
+  ASSIGN_OR_RETURN(const YamlMap slo, root.MapOrEmpty("slo"));
+  RETURN_IF_ERROR(ReadDuration(slo, "ttft", &scenario.slo.ttft));
+  RETURN_IF_ERROR(ReadDuration(slo, "itl", &scenario.slo.itl));
+  RETURN_IF_ERROR(document.Finish());
+  RETURN_IF_ERROR(CheckWhole(root, scenario));
   scenario.workload.seed = scenario.seed;
   return scenario;
 }
 
-}  // namespace
-
-absl::StatusOr<Scenario> ParseScenario(absl::string_view text, absl::string_view file) {
-  ASSIGN_OR_RETURN(const YamlDocument document, YamlDocument::Parse(text, file));
-  return ReadScenario(document);
+// `path` as seen from the folder of the file `from`.
+std::string RelativeTo(absl::string_view from, const std::string& path) {
+  const size_t slash = from.rfind('/');
+  if (path.empty() || path[0] == '/' || slash == absl::string_view::npos) {
+    return path;
+  }
+  return absl::StrCat(from.substr(0, slash + 1), path);
 }
 
-absl::StatusOr<Scenario> LoadScenario(absl::string_view path) {
+}  // namespace
+
+absl::StatusOr<Scenario> ParseScenario(absl::string_view text, absl::string_view file,
+                                       const ScenarioOverrides& overrides) {
+  ASSIGN_OR_RETURN(const YamlDocument document, YamlDocument::Parse(text, file));
+  return ReadScenario(document, overrides);
+}
+
+absl::StatusOr<Scenario> LoadScenario(absl::string_view path, const ScenarioOverrides& overrides) {
   ASSIGN_OR_RETURN(const YamlDocument document, YamlDocument::Load(path));
-  return ReadScenario(document);
+  ASSIGN_OR_RETURN(Scenario scenario, ReadScenario(document, overrides));
+  if (overrides.model.empty()) {
+    scenario.model = RelativeTo(path, scenario.model);
+  }
+  scenario.azure_trace = RelativeTo(path, scenario.azure_trace);
+  if (absl::EndsWith(scenario.pool.profile, ".yaml") ||
+      absl::StrContains(scenario.pool.profile, '/')) {
+    scenario.pool.profile = RelativeTo(path, scenario.pool.profile);
+  }
+  return scenario;
 }
 
 }  // namespace scoville::sim

@@ -1,11 +1,13 @@
 // What a simulation runs: pool, model, limits and traffic, read from one YAML file (keys:
 // README.md).
 //
-// Ownership: a value. Threading: none. Errors: InvalidArgument with file:line:column.
+// Ownership: a value. Threading: none. Errors: InvalidArgument with file:line:column; NotFound for
+// a missing file.
 #ifndef SCOVILLE_SIM_SCENARIO_H_
 #define SCOVILLE_SIM_SCENARIO_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,22 +17,39 @@
 #include "client/workload/workload.h"
 #include "device/device_pool.h"
 #include "model/sampling_params.h"
+#include "model/text/chat_template.h"
 #include "scheduler/scheduler.h"
 
 namespace scoville::sim {
 
-// A request written out in the scenario, for runs whose tokens matter.
+// A request written out in the scenario, for runs whose tokens matter. Its prompt is one of `chat`,
+// `messages` and `text`.
 struct WrittenRequest {
   std::string id;
   TimePoint at;
-  std::string chat;  // one of the two: a user's message, or plain text
+  std::string chat;                          // a user's message
+  std::vector<model::ChatMessage> messages;  // a conversation
   std::string text;
   int64_t max_tokens = 128;
+  int64_t min_tokens = 0;
   bool ignore_eos = false;
   std::vector<std::string> stop;
   model::SamplingParams sampling;
   Duration cancel_after;  // zero: never
   Duration deadline;      // after arrival; zero: none
+};
+
+// Something that happens to the run from outside.
+enum class EventKind : uint8_t {
+  kCancel,  // the client of one request goes away
+  kDrain,   // new requests are refused from now on
+  kEndAll,  // the drain's deadline: what is left ends
+};
+
+struct ScenarioEvent {
+  TimePoint at;
+  EventKind kind = EventKind::kCancel;
+  std::string request;  // of a cancel: the id of a written request
 };
 
 // Service levels; zero: not asked for.
@@ -46,14 +65,28 @@ struct Scenario {
   device::PoolOptions pool;
   scheduler::SchedulerOptions scheduler;
   client::WorkloadOptions workload;
-  std::string azure_trace;  // path; replaces the generated arrivals and lengths
+  client::WorkloadSampling sampling;  // of the workload
+  std::string azure_trace;            // path; replaces the generated arrivals and lengths
+  double trace_speed = 1;             // 2: twice the rate
   double cancel_share = 0;  // of the workload's requests, cancelled at a drawn moment of their life
+  Duration cancel_within = Seconds(1);  // after arrival
+  Duration deadline;                    // of the workload's requests, after arrival; zero: none
   std::vector<WrittenRequest> requests;
+  std::vector<ScenarioEvent> events;
   SloTargets slo;
 };
 
-absl::StatusOr<Scenario> LoadScenario(absl::string_view path);
-absl::StatusOr<Scenario> ParseScenario(absl::string_view text, absl::string_view file);
+// What the command line says instead of the file.
+struct ScenarioOverrides {
+  std::string model;  // empty: the file's
+  std::optional<uint64_t> seed;
+};
+
+// Paths in a loaded file are relative to the file's folder.
+absl::StatusOr<Scenario> LoadScenario(absl::string_view path,
+                                      const ScenarioOverrides& overrides = {});
+absl::StatusOr<Scenario> ParseScenario(absl::string_view text, absl::string_view file,
+                                       const ScenarioOverrides& overrides = {});
 
 }  // namespace scoville::sim
 

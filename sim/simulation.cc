@@ -9,20 +9,20 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/compute_pool.h"
-#include "base/random.h"
 #include "base/simulated_event_loop.h"
 #include "base/status_macros.h"
 #include "client/workload/azure_trace.h"
 #include "model/text/detokenizer.h"
 #include "sim/conservation.h"
+#include "sim/request_factory.h"
 
 namespace scoville::sim {
 
 namespace {
 
-constexpr uint64_t kCancelStream = 0x63616E63656C;
 // The trace files in use are below 2 MB; a gigabyte would be a mistake.
 constexpr std::streamoff kLargestTrace = std::streamoff{1} << 30;
+constexpr int64_t kNobody = -1;
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   std::ifstream in(path, std::ios::binary | std::ios::ate);
@@ -38,27 +38,6 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return text.str();
 }
 
-// Counts, and for written requests keeps, what a request was given.
-class RunSink final : public scheduler::TokenSink {
- public:
-  explicit RunSink(Answer* answer) : answer_(answer) {}
-  void OnPromptScores(int64_t, absl::Span<const model::SampledToken>) override {}
-  void OnToken(const model::SampledToken& token, TimePoint) override {
-    if (answer_ != nullptr) {
-      answer_->tokens.push_back(token);
-    }
-  }
-  void OnEnd(const scheduler::RequestRecord& record) override {
-    if (answer_ != nullptr) {
-      answer_->record = record;
-    }
-  }
-  bool Congested() const override { return false; }
-
- private:
-  Answer* const answer_;
-};
-
 class Run {
  public:
   Run(const Scenario& scenario, const model::LoadedModel& model, const SimulationOptions& options)
@@ -67,17 +46,30 @@ class Run {
   absl::StatusOr<SimulationResult> Execute();
 
  private:
+  class Sink;
+  // A request by the order of the scenario: the workload's come first, then the written ones.
+  struct Offer {
+    RequestId id;  // once admitted
+    TimerId cancel;
+    int64_t next = kNobody;  // the closed-loop request that follows it
+  };
+
   absl::Status Prepare();
-  absl::StatusOr<scheduler::Request> FromWritten(const WrittenRequest& written,
-                                                 Answer* answer) const;
-  scheduler::Request FromWorkload(size_t index) const;
-  void ScheduleArrival(size_t index);
-  void SubmitWorkload(size_t index);
-  absl::Status ScheduleWritten();
-  void ScheduleCancel(RequestId id, Duration after);
+  absl::Status MakeTraffic();
+  absl::Status MakePool();
+  void ScheduleArrivals(size_t index);
+  void ScheduleWritten();
+  void ScheduleEvents();
+  void Submit(size_t index);
+  void OnEnd(size_t index, const scheduler::RequestRecord& record, int64_t tokens);
+  void StartNext(size_t index, Duration at_least);
+  void Apply(const ScenarioEvent& event);
   absl::Status RunEvents();
+  void WindDown();
   void Collect();
   void WriteAnswers();
+
+  bool IsWritten(size_t index) const { return index >= workload_.size(); }
 
   const Scenario& scenario_;
   const model::LoadedModel& model_;
@@ -87,141 +79,220 @@ class Run {
   InlineComputePool compute_;
   SimulationResult result_;
   std::vector<client::WorkloadRequest> workload_;
-  std::vector<std::pair<TimePoint, scheduler::Request>> written_;
+  std::vector<scheduler::Request> written_;
+  std::vector<Offer> offers_;
+  absl::Status violation_;  // the first one a sink saw
   std::unique_ptr<device::DevicePool> pool_;
   std::optional<scheduler::Scheduler> scheduler_;
 };
 
-absl::Status Run::Prepare() {
+// Counts, and for written requests keeps, what a request was given.
+class Run::Sink final : public scheduler::TokenSink {
+ public:
+  Sink(Run* run, size_t index, Answer* answer) : run_(run), index_(index), answer_(answer) {}
+  void OnPromptScores(int64_t, absl::Span<const model::SampledToken>) override {}
+  void OnToken(const model::SampledToken& token, TimePoint) override {
+    ++tokens_;
+    if (answer_ != nullptr) {
+      answer_->tokens.push_back(token);
+    }
+  }
+  void OnEnd(const scheduler::RequestRecord& record) override {
+    if (answer_ != nullptr) {
+      answer_->record = record;
+    }
+    run_->OnEnd(index_, record, tokens_);
+  }
+  bool Congested() const override { return false; }
+
+ private:
+  Run* const run_;
+  const size_t index_;
+  Answer* const answer_;
+  int64_t tokens_ = 0;
+};
+
+absl::Status Run::MakeTraffic() {
+  if (!scenario_.azure_trace.empty()) {
+    ASSIGN_OR_RETURN(const std::string text, ReadFile(scenario_.azure_trace));
+    ASSIGN_OR_RETURN(workload_,
+                     client::ParseAzureTrace(text, scenario_.workload.requests, scenario_.seed));
+    client::ChangeSpeed(scenario_.trace_speed, &workload_);
+  } else {
+    ASSIGN_OR_RETURN(workload_, client::GenerateWorkload(scenario_.workload));
+  }
+  if (scenario_.cancel_share > 0) {
+    client::DrawCancels(scenario_.seed, scenario_.cancel_share, scenario_.cancel_within,
+                        &workload_);
+  }
+  offers_.resize(workload_.size() + scenario_.requests.size());
+  for (size_t i = 0; i < workload_.size(); ++i) {
+    workload_[i].deadline = scenario_.deadline;
+    workload_[i].sampling = scenario_.sampling;
+    if (workload_[i].after != kNobody) {
+      offers_[static_cast<size_t>(workload_[i].after)].next = static_cast<int64_t>(i);
+    }
+  }
+  for (const WrittenRequest& written : scenario_.requests) {
+    ASSIGN_OR_RETURN(scheduler::Request request, MakeRequest(written, model_));
+    written_.push_back(std::move(request));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Run::MakePool() {
   ASSIGN_OR_RETURN(pool_, device::DevicePool::Create(&loop_, scenario_.pool, model_, &compute_));
   scheduler::SchedulerOptions options = scenario_.scheduler;
   options.context = model_.config.context;
   options.vocabulary = model_.config.vocabulary;
   scheduler_.emplace(&loop_, pool_->devices(), options, &result_.records);
-  if (!scenario_.azure_trace.empty()) {
-    ASSIGN_OR_RETURN(const std::string text, ReadFile(scenario_.azure_trace));
-    ASSIGN_OR_RETURN(workload_,
-                     client::ParseAzureTrace(text, scenario_.workload.requests, scenario_.seed));
-  } else {
-    ASSIGN_OR_RETURN(workload_, client::GenerateWorkload(scenario_.workload));
-  }
+  const device::Profile& profile = pool_->profile();
+  const double overhead = profile.overhead_power.value * scenario_.pool.chips_per_device;
+  result_.profile = {profile.name, profile.content_hash.ToString(),
+                     std::string(device::NumberStatusName(profile.weakest)),
+                     scenario_.pool.chips_per_device,
+                     Milliwatts(static_cast<int64_t>(overhead * 1e3 + 0.5))};
+  return absl::OkStatus();
+}
+
+absl::Status Run::Prepare() {
+  RETURN_IF_ERROR(MakeTraffic());
+  RETURN_IF_ERROR(MakePool());
   result_.name = scenario_.name;
   result_.seed = scenario_.seed;
   result_.model = model_.config.name;
   result_.slo = scenario_.slo;
-  const device::Profile& profile = pool_->profile();
-  result_.profile = {profile.name, profile.content_hash.ToString(),
-                     std::string(device::NumberStatusName(profile.weakest)),
-                     scenario_.pool.chips_per_device};
-  return ScheduleWritten();
+  result_.answers.resize(scenario_.requests.size());
+  for (size_t i = 0; i < scenario_.requests.size(); ++i) {
+    result_.answers[i].id = scenario_.requests[i].id;
+  }
+  return absl::OkStatus();
 }
 
-absl::StatusOr<scheduler::Request> Run::FromWritten(const WrittenRequest& written,
-                                                    Answer* answer) const {
-  scheduler::Request request;
-  request.external_id = written.id;
-  if (!written.chat.empty()) {
-    if (model_.chat_template == nullptr) {
-      return model_.chat_error;
-    }
-    const model::ChatMessage message{"user", written.chat};
-    ASSIGN_OR_RETURN(model::Encoding encoding, model_.chat_template->Render({&message, 1}, false));
-    request.prompt = std::move(encoding.tokens);
-  } else {
-    model::EncodeOptions encode;
-    encode.add_bos = model_.tokenizer->add_bos_by_default();
-    request.prompt = model_.tokenizer->Encode(written.text, encode).tokens;
-  }
-  request.sampling = written.sampling;
-  request.max_tokens = written.max_tokens;
-  if (!written.ignore_eos) {
-    const absl::Span<const int32_t> ends = model_.tokenizer->end_tokens();
-    request.stop_tokens.assign(ends.begin(), ends.end());
-  }
-  request.stop_strings = model::StopMatcher(written.stop);
-  request.tokenizer = model_.tokenizer.get();
-  if (written.deadline > Duration()) {
-    request.deadline = written.at + written.deadline;
-  }
-  request.sink = std::make_unique<RunSink>(answer);
-  return request;
-}
-
-scheduler::Request Run::FromWorkload(size_t index) const {
-  const client::WorkloadRequest& shape = workload_[index];
-  scheduler::Request request;
-  request.prompt =
-      client::SyntheticPrompt(shape.seed, shape.prompt_tokens, model_.config.vocabulary);
-  request.max_tokens = shape.output_tokens;
-  request.sampling.seed = shape.seed;
-  request.sink = std::make_unique<RunSink>(nullptr);
-  return request;
-}
-
-void Run::ScheduleArrival(size_t index) {
-  if (index >= workload_.size()) {
+// Of the workload's open-loop requests from `index` on, one event for each instant.
+void Run::ScheduleArrivals(size_t index) {
+  if (index >= workload_.size() || workload_[index].after != kNobody) {
     return;
   }
-  // Arrivals at one instant are one event, since an instant's classes only go up.
   loop_.RunAt(workload_[index].arrival, EventClass::kArrival, index, [this, index] {
     size_t next = index;
-    while (next < workload_.size() && workload_[next].arrival == workload_[index].arrival) {
-      SubmitWorkload(next++);
+    while (next < workload_.size() && workload_[next].after == kNobody &&
+           workload_[next].arrival == workload_[index].arrival) {
+      Submit(next++);
     }
-    ScheduleArrival(next);
+    ScheduleArrivals(next);
   });
 }
 
-void Run::SubmitWorkload(size_t index) {
+void Run::ScheduleWritten() {
+  for (size_t i = 0; i < written_.size(); ++i) {
+    const size_t index = workload_.size() + i;
+    loop_.RunAt(scenario_.requests[i].at, EventClass::kArrival, index,
+                [this, index] { Submit(index); });
+  }
+}
+
+void Run::ScheduleEvents() {
+  for (size_t i = 0; i < scenario_.events.size(); ++i) {
+    const ScenarioEvent& event = scenario_.events[i];
+    const EventClass event_class =
+        event.kind == EventKind::kCancel ? EventClass::kCancel : EventClass::kCommand;
+    loop_.RunAt(event.at, event_class, i, [this, &event] { Apply(event); });
+  }
+}
+
+void Run::Apply(const ScenarioEvent& event) {
+  switch (event.kind) {
+    case EventKind::kCancel:
+      for (size_t i = 0; i < scenario_.requests.size(); ++i) {
+        if (scenario_.requests[i].id == event.request) {
+          scheduler_->Cancel(offers_[workload_.size() + i].id);
+        }
+      }
+      return;
+    case EventKind::kDrain:
+      scheduler_->StartDrain();
+      return;
+    case EventKind::kEndAll:
+      scheduler_->EndAll(scheduler::Outcome::kDraining);
+      return;
+  }
+}
+
+void Run::Submit(size_t index) {
   ++result_.offered;
-  const scheduler::SubmitResult submitted = scheduler_->Submit(FromWorkload(index));
-  if (submitted.refusal || scenario_.cancel_share == 0) {
+  Answer* answer = nullptr;
+  scheduler::Request request;
+  Duration cancel_after;
+  if (IsWritten(index)) {
+    const size_t i = index - workload_.size();
+    answer = &result_.answers[i];
+    request = std::move(written_[i]);
+    cancel_after = scenario_.requests[i].cancel_after;
+  } else {
+    request = MakeRequest(workload_[index], loop_.Now(), model_);
+    cancel_after = workload_[index].cancel_after;
+  }
+  request.sink = std::make_unique<Sink>(this, index, answer);
+  scheduler::SubmitResult submitted = scheduler_->Submit(std::move(request));
+  if (submitted.refusal) {
+    StartNext(index, submitted.refusal->retry_after);
+    if (answer != nullptr) {
+      answer->refusal = std::move(submitted.refusal);
+    }
     return;
   }
-  if (RandomUniform(scenario_.seed, kCancelStream, 2 * index) < scenario_.cancel_share) {
-    // Somewhere in the first second: while queued, in prefill or in decode.
-    ScheduleCancel(
-        submitted.id,
-        Nanoseconds(1 + static_cast<int64_t>(RandomBelow(scenario_.seed, kCancelStream,
-                                                         2 * index + 1, 1'000'000'000))));
+  offers_[index].id = submitted.id;
+  if (cancel_after > Duration()) {
+    offers_[index].cancel =
+        loop_.RunAt(loop_.Now() + cancel_after, EventClass::kCancel, submitted.id.value,
+                    [this, id = submitted.id] { scheduler_->Cancel(id); });
   }
 }
 
-absl::Status Run::ScheduleWritten() {
-  result_.answers.resize(scenario_.requests.size());
-  for (size_t i = 0; i < scenario_.requests.size(); ++i) {
-    const WrittenRequest& written = scenario_.requests[i];
-    result_.answers[i].id = written.id;
-    ASSIGN_OR_RETURN(scheduler::Request request, FromWritten(written, &result_.answers[i]));
-    written_.emplace_back(written.at, std::move(request));
+void Run::OnEnd(size_t index, const scheduler::RequestRecord& record, int64_t tokens) {
+  // A client that would have gone away later must not keep the run going.
+  loop_.Cancel(offers_[index].cancel);
+  if (tokens != record.output_tokens && violation_.ok()) {
+    violation_ =
+        absl::InternalError(absl::StrCat("request ", record.id.value, " was given ", tokens,
+                                         " tokens, its record says ", record.output_tokens));
   }
-  for (size_t i = 0; i < written_.size(); ++i) {
-    // Ids beyond the workload's, so that equal instants keep one order.
-    loop_.RunAt(written_[i].first, EventClass::kArrival, workload_.size() + i, [this, i] {
-      ++result_.offered;
-      const scheduler::SubmitResult submitted = scheduler_->Submit(std::move(written_[i].second));
-      const Duration after = scenario_.requests[i].cancel_after;
-      if (!submitted.refusal && after > Duration()) {
-        ScheduleCancel(submitted.id, after);
-      }
-    });
-  }
-  return absl::OkStatus();
+  StartNext(index, Duration());
 }
 
-void Run::ScheduleCancel(RequestId id, Duration after) {
-  loop_.RunAt(loop_.Now() + after, EventClass::kCancel, id.value,
-              [this, id] { scheduler_->Cancel(id); });
+// A closed loop's user goes on: it has thought, and waited as long as it was told to.
+void Run::StartNext(size_t index, Duration at_least) {
+  const int64_t next = offers_[index].next;
+  if (next == kNobody) {
+    return;
+  }
+  const size_t i = static_cast<size_t>(next);
+  const Duration wait = std::max({workload_[i].think, at_least, Nanoseconds(1)});
+  loop_.RunAt(loop_.Now() + wait, EventClass::kArrival, i, [this, i] { Submit(i); });
 }
 
 absl::Status Run::RunEvents() {
-  ScheduleArrival(0);
+  // A closed loop's first requests, or all of an open one, come by the clock.
+  ScheduleArrivals(0);
+  ScheduleWritten();
+  ScheduleEvents();
   while (loop_.RunOne()) {
+    RETURN_IF_ERROR(violation_);
     if (options_.check_every_event) {
       RETURN_IF_ERROR(CheckDevices(pool_->devices()));
+      RETURN_IF_ERROR(CheckRunning(pool_->devices(), *scheduler_, result_.records,
+                                   loop_.next_time() - loop_.Now()));
     }
   }
   return absl::OkStatus();
+}
+
+// Ends what a failed run left alive, so that the failure can be told.
+void Run::WindDown() {
+  scheduler_->StartDrain();
+  scheduler_->EndAll(scheduler::Outcome::kInternal);
+  loop_.Run();
 }
 
 void Run::Collect() {
@@ -248,10 +319,18 @@ void Run::WriteAnswers() {
 
 absl::StatusOr<SimulationResult> Run::Execute() {
   RETURN_IF_ERROR(Prepare());
-  RETURN_IF_ERROR(RunEvents());
+  if (absl::Status status = RunEvents(); !status.ok()) {
+    const TimePoint when = loop_.Now();
+    WindDown();
+    return absl::Status(status.code(),
+                        absl::StrCat("at ", when.ns(), " ns of virtual time: ", status.message()));
+  }
   Collect();
   WriteAnswers();
-  RETURN_IF_ERROR(CheckConservation(result_, *scheduler_));
+  if (absl::Status status = CheckConservation(result_, *scheduler_); !status.ok()) {
+    WindDown();
+    return status;
+  }
   return std::move(result_);
 }
 

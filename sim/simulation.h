@@ -8,6 +8,8 @@
 #define SCOVILLE_SIM_SIMULATION_H_
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,7 +27,8 @@ struct Answer {
   std::string id;
   std::vector<model::SampledToken> tokens;
   std::string text;
-  scheduler::RequestRecord record;
+  scheduler::RequestRecord record;  // meaningful unless refused
+  std::optional<scheduler::Refusal> refusal;
 };
 
 struct ProfileFacts {
@@ -33,6 +36,7 @@ struct ProfileFacts {
   std::string hash;
   std::string weakest;  // the weakest status of a number behind the figures
   int32_t chips = 1;
+  Power overhead;  // of host, network and rack per device, always on; never in device power
 };
 
 struct SimulationResult {

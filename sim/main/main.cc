@@ -4,8 +4,9 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
-#include <iostream>
+#include <optional>
 #include <string>
 
 #include "sim/report.h"
@@ -16,10 +17,13 @@ namespace scoville::sim {
 namespace {
 
 constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
 constexpr int kExitConfig = 78;
 
 struct Flags {
   std::string scenario;
+  std::string model;
+  std::optional<uint64_t> seed;
   bool json = false;
   bool check = false;
   std::string requests;
@@ -32,12 +36,26 @@ int Fail(const absl::Status& status, int code) {
 
 void PrintAnswers(const SimulationResult& result) {
   for (const Answer& answer : result.answers) {
-    std::printf("[%s] %s\n\n", answer.id.c_str(), answer.text.c_str());
+    if (answer.refusal) {
+      std::printf("[%s] refused: %s\n\n", answer.id.c_str(), answer.refusal->message.c_str());
+      continue;
+    }
+    std::printf("[%s] %s\n", answer.id.c_str(), answer.text.c_str());
+    std::printf("  (%s, %lld tokens)\n\n", OutcomeName(answer.record.outcome),
+                static_cast<long long>(answer.record.output_tokens));
   }
 }
 
+absl::Status WriteRequests(const std::string& path, const SimulationResult& result) {
+  std::ofstream out(path, std::ios::trunc);
+  out << RequestsToJsonLines(result);
+  out.close();
+  return out ? absl::OkStatus() : absl::InternalError("cannot write " + path);
+}
+
 int RunCommand(const Flags& flags) {
-  const absl::StatusOr<Scenario> scenario = LoadScenario(flags.scenario);
+  const absl::StatusOr<Scenario> scenario =
+      LoadScenario(flags.scenario, ScenarioOverrides{flags.model, flags.seed});
   if (!scenario.ok()) {
     return Fail(scenario.status(), kExitConfig);
   }
@@ -52,25 +70,22 @@ int RunCommand(const Flags& flags) {
   const absl::StatusOr<SimulationResult> result = RunScenario(*scenario, **model, options);
   const std::chrono::duration<double> host = std::chrono::steady_clock::now() - begin;
   if (!result.ok()) {
-    return Fail(result.status(), kExitFailed);
+    return Fail(result.status(), absl::IsInternal(result.status()) ? kExitFailed : kExitConfig);
   }
-  const Report report = MakeReport(*result, host.count());
   if (!flags.requests.empty()) {
-    std::ofstream out(flags.requests, std::ios::trunc);
-    out << RequestsToJsonLines(*result);
-    out.close();
-    if (!out) {
-      return Fail(absl::InternalError("cannot write " + flags.requests), kExitFailed);
+    if (absl::Status status = WriteRequests(flags.requests, *result); !status.ok()) {
+      return Fail(status, kExitFailed);
     }
   }
+  const Report report = MakeReport(*result, host.count());
   if (flags.json) {
     std::fputs(ToJson(report).c_str(), stdout);
   } else {
     PrintAnswers(*result);
-    const bool colour = isatty(STDOUT_FILENO) != 0 && getenv("NO_COLOR") == nullptr;
+    const bool colour = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
     std::fputs(ToText(report, colour).c_str(), stdout);
   }
-  return 0;
+  return std::fflush(stdout) == 0 ? 0 : kExitFailed;
 }
 
 int Main(int argc, char** argv) {
@@ -83,15 +98,19 @@ int Main(int argc, char** argv) {
   CLI::App* run = app.add_subcommand("run", "Run a scenario and print its report");
   run->add_option("scenario", flags.scenario, "YAML file; keys are documented in sim/README.md")
       ->required();
+  run->add_option("--model", flags.model, "GGUF file, instead of the scenario's `model`");
+  run->add_option("--seed", flags.seed, "Instead of the scenario's `seed`");
   run->add_flag("--json", flags.json, "Print the report as JSON");
   run->add_flag("--check", flags.check, "Check every invariant after every event (slow)");
   run->add_option("--requests", flags.requests,
                   "Also write one line of JSON per request to this file");
+  run->footer(
+      "Exit code: 0 if the run went through and its joules, blocks and requests add up, 1 if they "
+      "do not, 2 for a wrong flag, 78 for a scenario that cannot be run.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? 0 : 2;
+    return app.exit(error) == 0 ? 0 : kExitUsage;
   }
   return RunCommand(flags);
 }

@@ -14,7 +14,7 @@ MAX_SOURCES = 20  # .cc files of one folder: several may stand behind one header
 # Programs, whose job it is to print, and the last words of a failed CHECK; all other files are libraries.
 PRINTING = ("client/cli/", "client/terminal/", "server/main/", "server/log/", "sim/cli/", "sim/main", "tests/",
             "base/status_macros.cc")
-REAL_TIME_FOLDERS = ("server/", "client/")
+REAL_TIME_FOLDERS = ("server/", "client/", "sim/main/")
 THREAD_FOLDERS = ("server/", "client/", "tests/")
 
 CLOCKS = re.compile(
@@ -54,7 +54,7 @@ def _matches(repository, path, pattern):
 def check_clocks(repository, real_time_files):
     for path in real_time_files:
         if not path.startswith(REAL_TIME_FOLDERS):
-            yield Finding(path, 1, "clock", "real_time_files.txt may name files of server/ and client/ only")
+            yield Finding(path, 1, "clock", "real_time_files.txt may name files of server/, client/ and sim/main/ only")
         elif path not in repository.files:
             yield Finding(path, 1, "clock", "named in real_time_files.txt, does not exist")
     for path in repository.cxx():
