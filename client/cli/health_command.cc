@@ -32,15 +32,10 @@ absl::StatusOr<bool> Probe(Session& session, const HealthOptions& options, Durat
     call.timeout = kDefaultTimeout;
   }
   if (wait > Duration()) {
-    // A call that waits also drives the connection; between calls that fail at once nobody would.
-    call.wait_for_ready = true;
-    call.timeout = std::min(call.timeout, wait);
-  }
-  if (options.wait > Duration()) {
     // A call that waits also drives the attempts to connect. Calls that fail at once would leave
     // them to a timer of gRPC's that runs every five seconds.
     call.wait_for_ready = true;
-    call.timeout = std::min(call.timeout, options.wait);
+    call.timeout = std::min(call.timeout, wait);
   }
   if (options.live) {
     // Answered by the engine's own thread: an engine that does not turn cannot.
