@@ -1,0 +1,226 @@
+#include "sim/scenario.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace scoville::sim {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr const char* kAll = R"(
+name: all
+seed: 12
+model: /models/m.gguf
+pool:
+  profile: some-profile
+  devices: 3
+  chips_per_device: 2
+  cap_per_device: 450W
+  kv_blocks: 77
+  kv_block_size: 32
+  executor: functional
+scheduler:
+  max_queued_requests: 5
+  max_queued_tokens: 6000
+  max_running: 7
+  max_step_tokens: 80
+workload:
+  requests: 9
+  cancel_share: 0.25
+  arrivals: {kind: fixed, rate: 2.5}
+  prompt: {kind: uniform, low: 3, high: 4}
+  output: {kind: lognormal, median: 50, sigma: 0.5, low: 2, high: 500}
+requests:
+  - id: first
+    at: 2ms
+    chat: hello
+    max_tokens: 11
+    ignore_eos: true
+    stop: ["\n", END]
+    temperature: 0.5
+    top_p: 0.75
+    top_k: 8
+    seed: 99
+    logprobs: 4
+    cancel_after: 3us
+    deadline: 4s
+  - text: plain
+slo: {ttft: 50ms, itl: 5ms}
+)";
+
+Scenario All() {
+  const auto scenario = ParseScenario(kAll, "s.yaml");
+  EXPECT_TRUE(scenario.ok()) << scenario.status();
+  return scenario.ok() ? *scenario : Scenario();
+}
+
+TEST(ScenarioTest, ReadsEveryKeyOfPoolAndTraffic) {
+  const Scenario s = All();
+  EXPECT_EQ(s.name, "all");
+  EXPECT_EQ(s.seed, 12u);
+  EXPECT_EQ(s.workload.seed, 12u);
+  EXPECT_EQ(s.model, "/models/m.gguf");
+  EXPECT_EQ(s.pool.profile, "some-profile");
+  EXPECT_EQ(s.pool.devices, 3);
+  EXPECT_EQ(s.pool.chips_per_device, 2);
+  EXPECT_EQ(s.pool.cap_per_device, Watts(450));
+  EXPECT_EQ(s.pool.kv_blocks, 77);
+  EXPECT_EQ(s.pool.kv_block_size, 32);
+  EXPECT_EQ(s.pool.executor, device::ExecutorKind::kFunctional);
+  EXPECT_EQ(s.pool.max_step_tokens, 80);
+  EXPECT_EQ(s.scheduler.max_queued_requests, 5);
+  EXPECT_EQ(s.scheduler.max_queued_tokens, 6'000);
+  EXPECT_EQ(s.scheduler.max_running, 7);
+  EXPECT_EQ(s.scheduler.max_step_tokens, 80);
+  EXPECT_EQ(s.workload.requests, 9);
+  EXPECT_EQ(s.cancel_share, 0.25);
+  EXPECT_EQ(s.workload.arrivals.kind, client::ArrivalKind::kFixed);
+  EXPECT_EQ(s.workload.arrivals.requests_per_second, 2.5);
+  EXPECT_EQ(s.workload.prompt.kind, client::LengthKind::kUniform);
+  EXPECT_EQ(s.workload.prompt.low, 3);
+  EXPECT_EQ(s.workload.prompt.high, 4);
+  EXPECT_EQ(s.workload.output.kind, client::LengthKind::kLogNormal);
+  EXPECT_EQ(s.workload.output.median, 50);
+  EXPECT_EQ(s.workload.output.sigma, 0.5);
+  EXPECT_EQ(s.slo.ttft, Milliseconds(50));
+  EXPECT_EQ(s.slo.itl, Milliseconds(5));
+}
+
+TEST(ScenarioTest, ReadsEveryKeyOfARequest) {
+  const Scenario s = All();
+  ASSERT_EQ(s.requests.size(), 2u);
+  const WrittenRequest& r = s.requests[0];
+  EXPECT_EQ(r.id, "first");
+  EXPECT_EQ(r.at, TimePoint(2'000'000));
+  EXPECT_EQ(r.chat, "hello");
+  EXPECT_EQ(r.max_tokens, 11);
+  EXPECT_TRUE(r.ignore_eos);
+  EXPECT_THAT(r.stop, ElementsAre("\n", "END"));
+  EXPECT_EQ(r.sampling.temperature, 0.5f);
+  EXPECT_EQ(r.sampling.top_p, 0.75f);
+  EXPECT_EQ(r.sampling.top_k, 8);
+  EXPECT_EQ(r.sampling.seed, 99u);
+  EXPECT_EQ(r.sampling.logprobs, 4);
+  EXPECT_EQ(r.cancel_after, Microseconds(3));
+  EXPECT_EQ(r.deadline, Seconds(4));
+  EXPECT_EQ(s.requests[1].id, "request-1");
+  EXPECT_EQ(s.requests[1].text, "plain");
+  EXPECT_EQ(s.requests[1].deadline, Duration());
+}
+
+TEST(ScenarioTest, NeedsNoMoreThanANameAndTraffic) {
+  const auto s = ParseScenario("name: least\nworkload: {requests: 1}\n", "s.yaml");
+  ASSERT_TRUE(s.ok()) << s.status();
+  EXPECT_EQ(s->pool.executor, device::ExecutorKind::kSynthetic);
+  EXPECT_EQ(s->seed, 0u);
+  EXPECT_EQ(s->slo.ttft, Duration());
+  EXPECT_TRUE(ParseScenario("name: t\nworkload: {azure_trace: a.csv}\n", "s.yaml").ok());
+  EXPECT_TRUE(ParseScenario("name: t\nrequests: [{text: hi}]\n", "s.yaml").ok());
+}
+
+struct Bad {
+  const char* text;
+  const char* place;  // "line:column: path" after the file's name
+  const char* what;
+};
+
+class ScenarioRefusals : public ::testing::TestWithParam<Bad> {};
+
+TEST_P(ScenarioRefusals, SayWhereAndWhat) {
+  const auto s = ParseScenario(GetParam().text, "s.yaml");
+  ASSERT_FALSE(s.ok()) << GetParam().text;
+  EXPECT_EQ(s.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(s.status().message()), HasSubstr(GetParam().place));
+  EXPECT_THAT(std::string(s.status().message()), HasSubstr(GetParam().what));
+}
+
+constexpr Bad kBad[] = {
+    // Keys nobody knows, with the nearest one.
+    {"name: x\nworkload: {requests: 1}\npools: {}\n", "s.yaml:3:1:", "'pool'"},
+    {"name: x\nworkload: {requests: 1}\npool:\n  device: 3\n", "s.yaml:4:3: pool", "'devices'"},
+    {"name: x\nworkload:\n  requests: 1\n  arrivals: {rat: 3}\n", "s.yaml:4:14:", "'rate'"},
+    {"name: x\nrequests:\n  - {text: hi, temprature: 1}\n", "s.yaml:3:16: requests[0]",
+     "'temperature'"},
+    {"name: x\nworkload: {requests: 1}\nslo: {tfft: 1ms}\n", "s.yaml:3:7: slo", "'ttft'"},
+    // Units.
+    {"name: x\nworkload: {requests: 1}\nslo: {ttft: 50}\n", "s.yaml:3:13: slo.ttft", "no unit"},
+    {"name: x\nworkload: {requests: 1}\nslo: {ttft: 50W}\n", "s.yaml:3:13: slo.ttft", "ms"},
+    {"name: x\nworkload: {requests: 1}\npool: {cap_per_device: 400ms}\n",
+     "s.yaml:3:24: pool.cap_per_device", "W"},
+    {"name: x\nrequests: [{text: hi, at: 3}]\n", "s.yaml:2:27: requests[0].at", "no unit"},
+    // Ranges and choices.
+    {"name: x\nworkload: {requests: 1}\npool: {devices: 0}\n", "s.yaml:3:17: pool.devices", "1"},
+    {"name: x\nworkload: {requests: 1}\npool: {executor: magic}\n", "s.yaml:3:18: pool.executor",
+     "functional, synthetic"},
+    {"name: x\nworkload: {requests: -1}\n", "s.yaml:2:22: workload.requests", "0"},
+    {"name: x\nworkload: {requests: 1, cancel_share: 1.5}\n", "workload.cancel_share", "1"},
+    {"name: x\nworkload: {requests: 1, arrivals: {rate: 0}}\n", "workload.arrivals.rate", ""},
+    {"name: x\nworkload: {requests: 1, arrivals: {rate: .nan}}\n", "workload.arrivals.rate", ""},
+    {"name: x\nworkload: {requests: 1, prompt: {kind: uniform, low: 9, high: 8}}\n",
+     "workload.prompt.high", "must not be below low"},
+    {"name: x\nworkload: {requests: 1}\nscheduler: {max_running: 0}\n", "scheduler.max_running",
+     "1"},
+    {"name: x\nworkload: {requests: 1}\nseed: -1\n", "s.yaml:3:7: seed", "0"},
+    {"name: x\nrequests: [{text: hi, temperature: 2.5}]\n", "requests[0].temperature", "2"},
+    {"name: x\nrequests: [{text: hi, max_tokens: 0}]\n", "requests[0].max_tokens", "1"},
+    {"name: x\nrequests: [{text: hi, stop: [\"\"]}]\n", "requests[0].stop[0]", "must not be empty"},
+    // What belongs together.
+    {"name: x\nrequests: [{id: a}]\n", "s.yaml:2:12: requests[0]", "either `chat`"},
+    {"name: x\nrequests: [{chat: a, text: b}]\n", "requests[0].chat", "either `chat`"},
+    {"name: x\n", "s.yaml:", "no traffic"},
+    {"name: x\npool: {devices: 2}\n", "workload", "no traffic"},
+    {"name: x\nworkload: {requests: 1}\npool: {executor: functional}\n", "model",
+     "the functional executor needs `model`"},
+    {"workload: {requests: 1}\n", "name", ""},
+    {"", "name", ""},
+    // Shapes.
+    {"- a\n- b\n", "s.yaml:1:1:", ""},
+    {"name: x\nworkload: 3\n", "s.yaml:2:11: workload", ""},
+    {"name: x\nrequests: {text: hi}\n", "s.yaml:2:11: requests", ""},
+    {"name: x\nrequests: [hi]\n", "s.yaml:2:12: requests[0]", ""},
+    {"name: x\nname: y\nworkload: {requests: 1}\n", "s.yaml:2:1:", ""},
+};
+
+INSTANTIATE_TEST_SUITE_P(All, ScenarioRefusals, ::testing::ValuesIn(kBad));
+
+TEST(ScenarioTest, AMissingFileIsNamed) {
+  const auto s = LoadScenario("/nowhere/at/all.yaml");
+  ASSERT_FALSE(s.ok());
+  EXPECT_EQ(s.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(s.status().message()), HasSubstr("/nowhere/at/all.yaml"));
+}
+
+TEST(ScenarioTest, EveryExampleIsValid) {
+  int examples = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(SCOVILLE_SOURCE_DIR "/deploy/scenarios")) {
+    if (entry.path().extension() != ".yaml") {
+      continue;
+    }
+    ++examples;
+    // Functional examples are given their model on the command line.
+    const auto scenario =
+        LoadScenario(entry.path().string(), {.model = "m.gguf", .seed = std::nullopt});
+    EXPECT_TRUE(scenario.ok()) << scenario.status();
+  }
+  EXPECT_GE(examples, 1);
+}
+
+TEST(ScenarioTest, TheCommandLineGoesBeforeTheFile) {
+  const auto s = ParseScenario(
+      "name: x\nseed: 4\nmodel: a.gguf\npool: {executor: functional}\nworkload: {requests: 1}\n",
+      "s.yaml", {.model = "b.gguf", .seed = 9});
+  ASSERT_TRUE(s.ok()) << s.status();
+  EXPECT_EQ(s->model, "b.gguf");
+  EXPECT_EQ(s->seed, 9u);
+  EXPECT_EQ(s->workload.seed, 9u);
+}
+
+}  // namespace
+}  // namespace scoville::sim
