@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -99,6 +100,46 @@ TEST_F(CompletionsTest, TokensDependOnTheRequestAlone) {
   v1::GenerateRequest other = LongRequest(64);
   other.mutable_sampling()->set_seed(2);
   EXPECT_NE(Generate(other).ids, first.ids);
+}
+
+class CrowdedTest : public CompletionsTest {
+ protected:
+  // Room for two long answers, not for six.
+  void SetUp() override { StartDaemon({.devices = 1, .more_flags = {"--set=pool.kv_blocks=40"}}); }
+};
+
+TEST_F(CrowdedTest, TokensAreTheSameAfterPreemptionsAndTheirWasteIsNotBilled) {
+  constexpr size_t kCrowd = 6;
+  const auto request = [](size_t i) {
+    v1::GenerateRequest long_one = LongRequest(300);
+    long_one.mutable_sampling()->set_seed(i);
+    return long_one;
+  };
+  std::vector<Answer> alone(kCrowd);
+  for (size_t i = 0; i < kCrowd; ++i) {
+    alone[i] = Generate(request(i));
+    EXPECT_EQ(alone[i].last.preemptions(), 0u);
+  }
+  std::vector<Answer> crowded(kCrowd);
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < kCrowd; ++i) {
+    threads.emplace_back([&, i] { crowded[i] = Generate(request(i)); });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  uint32_t preemptions = 0;
+  for (size_t i = 0; i < kCrowd; ++i) {
+    EXPECT_EQ(crowded[i].ids, alone[i].ids) << i;
+    preemptions += crowded[i].last.preemptions();
+    if (crowded[i].last.preemptions() > 0) {
+      EXPECT_GT(crowded[i].last.usage().recomputed_tokens(), 0u) << i;
+      EXPECT_GT(Picojoules(crowded[i].last.energy().waste()), 0) << i;
+    }
+  }
+  EXPECT_GT(preemptions, 0u);
+  EXPECT_TRUE(BecomesIdle());
+  EXPECT_EQ(daemon().Metric("scoville_energy_unattributed_joules"), 0);
 }
 
 TEST_F(CompletionsTest, TextAndItsTokenIdsAreTheSamePrompt) {
