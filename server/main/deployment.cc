@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 
@@ -29,6 +30,10 @@ absl::StatusOr<std::unique_ptr<model::LoadedModel>> OpenModel(const ServerConfig
   }
   if (!config.model.id.empty()) {
     model->id = config.model.id;
+  }
+  // Tokens that were made up must not pass for the model's own.
+  if (synthetic && !absl::StartsWith(model->fingerprint, "synthetic")) {
+    model->fingerprint = absl::StrCat("synthetic-", model->fingerprint);
   }
   return model;
 }

@@ -45,6 +45,8 @@ int Main(int argc, char** argv) {
     return kExitOk;
   }
 
+  // gRPC's own lines are for its developers; what matters here comes back as a status.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   BlockSignals();
   Logger logger(LogLevelFromName(loaded->config.log.level),
                 UseJson(loaded->config.log.format) ? LogFormat::kJson : LogFormat::kText);

@@ -5,6 +5,18 @@
 
 namespace scoville::server {
 
+namespace {
+
+// Over device time: while a device waits for the host (emulation lag) neither its time nor its
+// energy moves.
+double MeanWatts(const device::DeviceStatus& before, const device::DeviceStatus& now) {
+  const Duration time = now.busy_time + now.idle_time - before.busy_time - before.idle_time;
+  const Energy energy = now.energy.total() - before.energy.total();
+  return time > Duration() ? energy.joules() / ToSeconds(time) : ToWatts(now.power);
+}
+
+}  // namespace
+
 std::string StatusLine(const CoreSnapshot& before, const CoreSnapshot& now) {
   const double seconds = ToSeconds(now.pool.now - before.pool.now);
   const int64_t output = now.counters.tokens.output - before.counters.tokens.output;
@@ -14,11 +26,14 @@ std::string StatusLine(const CoreSnapshot& before, const CoreSnapshot& now) {
   Energy energy;
   int64_t used = 0;
   int64_t total = 0;
+  double watts = 0;
   for (size_t i = 0; i < now.pool.devices.size(); ++i) {
     const device::DeviceStatus& d = now.pool.devices[i];
     running += now.pool.running[i];
     caps += d.cap;
     energy += d.energy.total();
+    watts += MeanWatts(
+        i < before.pool.devices.size() ? before.pool.devices[i] : device::DeviceStatus(), d);
     used += d.kv_blocks_used;
     total += d.kv_blocks_total;
   }
@@ -34,8 +49,8 @@ std::string StatusLine(const CoreSnapshot& before, const CoreSnapshot& now) {
       "%.3f tokens/s/W (emulated)",
       static_cast<double>(output) / seconds, static_cast<double>(input) / seconds, running,
       now.pool.waiting,
-      total > 0 ? 100.0 * static_cast<double>(used) / static_cast<double>(total) : 0.0,
-      joules / seconds, ToWatts(caps), joules > 0 ? static_cast<double>(output) / joules : 0.0);
+      total > 0 ? 100.0 * static_cast<double>(used) / static_cast<double>(total) : 0.0, watts,
+      ToWatts(caps), joules > 0 ? static_cast<double>(output) / joules : 0.0);
 }
 
 std::string Banner(const BannerFacts& f) {
