@@ -17,7 +17,7 @@ using scheduler::RefusalReason;
 using scheduler::SubmitResult;
 using ::testing::HasSubstr;
 
-// Mirrors vllm-project/vllm #39734 (F1): such a request waited for ever.
+// Mirrors vllm-project/vllm #39734: such a request waited for ever.
 TEST(AdmissionScenarios, APromptLargerThanThePoolIsRefusedAtArrivalWithBothNumbers) {
   Core core({.kv_blocks = 40});  // 640 tokens; the model's context is 8,192
   const SubmitResult refused = core.scheduler->Submit(core.NewRequest(900, 10));
@@ -44,7 +44,7 @@ TEST(AdmissionScenarios, AnOutputThatCannotFitIsRefusedAtArrivalToo) {
   EXPECT_EQ(refused.refusal->reason, RefusalReason::kNeverFits);
 }
 
-// Mirrors RBLN-SW/vllm-rbln #957 (F32): a request that needed every block was refused or stuck.
+// Mirrors RBLN-SW/vllm-rbln #957: a request that needed every block was refused or stuck.
 TEST(AdmissionScenarios, ARequestThatNeedsExactlyAllBlocksRunsAloneAndInACrowd) {
   Core core({.kv_blocks = 12});
   std::vector<std::shared_ptr<SinkLog>> logs;
@@ -64,7 +64,7 @@ TEST(AdmissionScenarios, ARequestThatNeedsExactlyAllBlocksRunsAloneAndInACrowd) 
   EXPECT_TRUE(core.scheduler->Submit(core.NewRequest(100, 93)).refusal);
 }
 
-// Mirrors vllm-project/vllm #18826, #2901 and #58192 (F9): the queue grew without bound and every
+// Mirrors vllm-project/vllm #18826, #2901 and #58192: the queue grew without bound and every
 // client timed out.
 TEST(AdmissionScenarios, ABurstOfTenTimesTheCapacityStaysFlatAndIsPushedBack) {
   constexpr int64_t kQueue = 50;
@@ -96,7 +96,7 @@ TEST(AdmissionScenarios, ABurstOfTenTimesTheCapacityStaysFlatAndIsPushedBack) {
   }
 }
 
-// Mirrors llm-d/llm-d-router #298 and vllm-project/router #177 (F21): arrivals at one instant all
+// Mirrors llm-d/llm-d-router #298 and vllm-project/router #177: arrivals at one instant all
 // saw the same loads and went to one device.
 TEST(AdmissionScenarios, ArrivalsAtOneInstantSpreadWithinOneRequest) {
   Core core({.devices = 8});

@@ -13,7 +13,7 @@ namespace {
 
 using scheduler::Outcome;
 
-// Mirrors vllm-project/vllm #45414 (F2): after a burst had drained, new requests waited while
+// Mirrors vllm-project/vllm #45414: after a burst had drained, new requests waited while
 // nothing ran. CoreWalk asserts after each event that whoever is there has an event to wait for.
 TEST(LivenessScenarios, LoadToEmptyAgainAndAgainNeverStalls) {
   Core core({.devices = 2, .kv_blocks = 24, .max_running = 6, .max_step_tokens = 40});
@@ -38,7 +38,7 @@ TEST(LivenessScenarios, LoadToEmptyAgainAndAgainNeverStalls) {
   EXPECT_GT(core.observer.preempted, 0);
 }
 
-// Mirrors inference-sim/inference-sim #330, #374 and PR #325 (F27): devices idled beside a queue.
+// Mirrors inference-sim/inference-sim #330, #374 and PR #325: devices idled beside a queue.
 // A device with nothing placed on it fits the queue's head by admission, so it may never stand
 // beside one; after a preemption the head may be placed 1 ns later.
 TEST(LivenessScenarios, NoDeviceIdlesBesideARunnableRequest) {
@@ -90,7 +90,7 @@ Outgrown RunLongOutputs(int requests) {
   return {core.loop.events_run(), core.observer.preempted};
 }
 
-// Mirrors inference-sim/inference-sim #529, #297 and #349 (F26): with KV short for long outputs,
+// Mirrors inference-sim/inference-sim #529, #297 and #349: with KV short for long outputs,
 // requests preempted each other for ever.
 TEST(LivenessScenarios, LongOutputsWithShortKvAllEndAndEventsGrowLinearly) {
   const Outgrown few = RunLongOutputs(20);

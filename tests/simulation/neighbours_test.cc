@@ -60,8 +60,8 @@ void CancelAt(Duration after, const model::LoadedModel& model,
   }
 }
 
-// Mirrors ggml-org/llama.cpp #24496, ggml-org/llama.cpp #15232 and ikawrakow/ik_llama.cpp #1929
-// (F20): a disconnect corrupted or stalled the other slots.
+// Mirrors ggml-org/llama.cpp #24496, ggml-org/llama.cpp #15232 and ikawrakow/ik_llama.cpp #1929:
+// a disconnect corrupted or stalled the other slots.
 TEST(NeighboursTest, CancellingInAnyPhaseLeavesNeighboursBitIdentical) {
   const auto model = LoadTinyModel();
   const sim::SimulationResult baseline = MustRun(Neighbours(), *model);

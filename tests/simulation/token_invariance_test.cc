@@ -1,6 +1,6 @@
 // A request's tokens depend on the request alone, through the whole core: whatever runs beside it,
-// on however many devices, in chunks of any size, preempted or not. F31 of the catalogue of
-// failures mirrors vllm #51187, where a batch-invariant mode gave three outputs for one prompt.
+// on however many devices, in chunks of any size, preempted or not. Mirrors
+// vllm-project/vllm #51187, where a batch-invariant mode gave three outputs for one prompt.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -18,9 +18,12 @@ inline std::string ModelPath() {
   if (const char* path = std::getenv("SCOVILLE_TEST_MODEL"); path != nullptr && *path != '\0') {
     return path;
   }
+  const char* cache = std::getenv("XDG_CACHE_HOME");
   const char* home = std::getenv("HOME");
-  return std::string(home == nullptr ? "" : home) +
-         "/.cache/scoville/SmolLM2-135M-Instruct.Q4_1.gguf";
+  const std::string base = cache != nullptr && *cache != '\0'
+                               ? std::string(cache)
+                               : std::string(home == nullptr ? "" : home) + "/.cache";
+  return base + "/scoville/SmolLM2-135M-Instruct.Q4_1.gguf";
 }
 
 inline bool MissingModelIsAllowed() {
