@@ -34,7 +34,7 @@ void ExpectNothingLeft(Core& core, const std::vector<std::shared_ptr<SinkLog>>& 
   }
 }
 
-// Mirrors sgl-project/sglang #37833, #36333 and #36876 (F12): dead rows stayed in the batch, and
+// Mirrors sgl-project/sglang #37833, #36333 and #36876: dead rows stayed in the batch, and
 // blocks leaked.
 TEST(CancellationScenarios, DisconnectsInAllPhasesLeaveEverythingAtZero) {
   constexpr int kRequests = 6'000;
@@ -82,7 +82,7 @@ TEST(CancellationScenarios, DisconnectsInAllPhasesLeaveEverythingAtZero) {
   core.loop.Run();
   ExpectNothingLeft(core, logs);
   EXPECT_GT(phases[static_cast<size_t>(Phase::kQueued)], 100);
-  EXPECT_GT(phases[static_cast<size_t>(Phase::kPrefill)], 100);
+  EXPECT_GT(phases[static_cast<size_t>(Phase::kPrefill)], 50);
   EXPECT_GT(phases[static_cast<size_t>(Phase::kDecode)], 100);
   EXPECT_GT(core.observer.preempted, 0);
   EXPECT_EQ(static_cast<int64_t>(core.observer.ended.size()), admitted);
@@ -93,7 +93,7 @@ TEST(CancellationScenarios, DisconnectsInAllPhasesLeaveEverythingAtZero) {
   EXPECT_GT(cancelled, 1'000);
 }
 
-// Mirrors triton-inference-server/server #6920 (F19): a request went on computing after its time
+// Mirrors triton-inference-server/server #6920: a request went on computing after its time
 // was up.
 TEST(CancellationScenarios, AfterADeadlineWithinAPromptTheDeviceWorksAtMostOneStep) {
   for (int64_t chunk : {16, 64, 512}) {
