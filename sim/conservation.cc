@@ -127,7 +127,9 @@ absl::Status CheckConservation(const SimulationResult& result,
   }
   device::EnergyBuckets attributed;
   std::vector<uint64_t> ids;
+  __int128 sojourns = 0;
   for (const scheduler::RequestRecord& record : result.records.requests) {
+    sojourns += (record.end - record.arrival).value();
     attributed.prefill += record.prefill_energy;
     attributed.decode += record.decode_energy;
     attributed.waste += record.waste_energy;
@@ -140,6 +142,10 @@ absl::Status CheckConservation(const SimulationResult& result,
   }
   RETURN_IF_ERROR(MustEqual("requests admitted and ended", result.records.admitted,
                             static_cast<int64_t>(ids.size())));
+  if (sojourns != result.request_ns) {
+    return absl::InternalError(
+        "the requests' times from arrival to end are not those that passed on the clock");
+  }
   int64_t refused = 0;
   for (int64_t count : result.records.refusals) {
     refused += count;

@@ -25,7 +25,8 @@ absl::Status CheckRunning(const std::vector<device::Device*>& devices,
                           const scheduler::Scheduler& scheduler, const RunObserver& records,
                           Duration to_next_event);
 
-// At the end of a run.
+// At the end of a run: the same for its records, each request ended once, and the times in the
+// system are the integral of the number in the system over the loop's clock (Little's law).
 absl::Status CheckConservation(const SimulationResult& result,
                                const scheduler::Scheduler& scheduler);
 

@@ -277,7 +277,12 @@ absl::Status Run::RunEvents() {
   ScheduleArrivals(0);
   ScheduleWritten();
   ScheduleEvents();
+  TimePoint before;
+  int64_t live = 0;
   while (loop_.RunOne()) {
+    result_.request_ns += static_cast<__int128>(live) * (loop_.Now() - before).value();
+    before = loop_.Now();
+    live = result_.records.admitted - static_cast<int64_t>(result_.records.requests.size());
     RETURN_IF_ERROR(violation_);
     if (options_.check_every_event) {
       RETURN_IF_ERROR(CheckDevices(pool_->devices()));

@@ -52,6 +52,8 @@ struct SimulationResult {
   std::vector<Answer> answers;          // of written requests, in the scenario's order
   TimePoint end;                        // virtual time
   int64_t events = 0;
+  // Live requests x ns, by the loop's clock: the sum of the requests' times in the system.
+  __int128 request_ns = 0;
   Hash128 event_hash;
 };
 

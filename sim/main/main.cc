@@ -8,9 +8,11 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sim/report.h"
 #include "sim/scenario.h"
+#include "sim/self_check.h"
 #include "sim/simulation.h"
 
 namespace scoville::sim {
@@ -88,6 +90,20 @@ int RunCommand(const Flags& flags) {
   return std::fflush(stdout) == 0 ? 0 : kExitFailed;
 }
 
+int SelfCheckCommand(const SelfCheckOptions& options) {
+  const absl::StatusOr<std::vector<SelfCheckLine>> lines = RunSelfCheck(options);
+  if (!lines.ok()) {
+    return Fail(lines.status(), absl::IsInternal(lines.status()) ? kExitFailed : kExitUsage);
+  }
+  bool passed = true;
+  for (const SelfCheckLine& line : *lines) {
+    std::printf("%-6s %-30s %s\n", line.passed ? "ok" : "FAILED", line.name.c_str(),
+                line.detail.c_str());
+    passed = passed && line.passed;
+  }
+  return passed ? 0 : kExitFailed;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app(
       "Replays scenarios over emulated accelerators in virtual time, with the daemon's own "
@@ -107,12 +123,19 @@ int Main(int argc, char** argv) {
   run->footer(
       "Exit code: 0 if the run went through and its joules, blocks and requests add up, 1 if they "
       "do not, 2 for a wrong flag, 78 for a scenario that cannot be run.");
+  SelfCheckOptions check;
+  CLI::App* selfcheck = app.add_subcommand(
+      "selfcheck", "Hold the scheduler and its virtual time against queueing theory");
+  selfcheck->add_option("--seed", check.seed, "The first seed")->capture_default_str();
+  selfcheck->add_option("--seeds", check.seeds, "Runs that averages are taken over")
+      ->capture_default_str();
+  selfcheck->add_option("--requests", check.requests, "Of one run")->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
-  return RunCommand(flags);
+  return selfcheck->parsed() ? SelfCheckCommand(check) : RunCommand(flags);
 }
 
 }  // namespace
