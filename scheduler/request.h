@@ -44,7 +44,7 @@ constexpr bool IsCompletion(Outcome o) {
 enum class RefusalReason : uint8_t {
   kQueueFull,              // retry_after says when to come back
   kContextLengthExceeded,  // prompt + max_tokens beyond the model's context
-  kNeverFits,              // more KV blocks than the largest device has
+  kNeverFits,              // more tokens than the KV cache of the largest device holds
   kInvalid,                // empty prompt, token outside the vocabulary, …
   kDeadlineExceeded,       // expired before it arrived
   kDraining,
@@ -54,7 +54,7 @@ enum class RefusalReason : uint8_t {
 struct Refusal {
   RefusalReason reason;
   std::string message;  // what, the value and the limit
-  int64_t needed = 0;   // in the unit of the reason (requests, tokens, blocks)
+  int64_t needed = 0;   // in the unit of the reason: requests or tokens
   int64_t limit = 0;
   Duration retry_after;  // zero: don't
 };
