@@ -80,6 +80,7 @@ CoreSnapshot SnapshotAt(int64_t seconds, int64_t tokens, int64_t joules) {
   device::DeviceStatus device;
   device.cap = Watts(700);
   device.energy.decode = Watts(1) * Seconds(joules);
+  device.busy_time = Seconds(seconds);
   device.kv_blocks_total = 100;
   device.kv_blocks_used = 25;
   out.pool.devices.push_back(device);
