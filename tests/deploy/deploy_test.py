@@ -6,6 +6,7 @@ that is missing is a failure, not a skip.
 """
 
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -20,8 +21,13 @@ DEPLOY = ROOT / "deploy"
 SCOVILLED = None  # --scovilled
 
 
+# What tests are told through SCOVILLE_ variables is no configuration of the daemon, which warns of such names.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SCOVILLE_")}
+
+
 def run(*command):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, timeout=60,
+                          env=ENVIRONMENT)
     return done.returncode, done.stdout + done.stderr
 
 
