@@ -1,11 +1,12 @@
 #include "server/engine/engine.h"
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 #include <utility>
 
-#include "absl/synchronization/notification.h"
 #include "base/status_macros.h"
+#include "server/runtime/mutex.h"
 #include "server/runtime/real_event_loop.h"
 #include "server/runtime/thread_compute_pool.h"
 
@@ -34,21 +35,17 @@ class Engine::Impl {
 
   absl::Status Start(const EngineOptions& options, const model::LoadedModel* model,
                      scheduler::Observer* observer) {
-    absl::Status status;
-    absl::Notification started;
-    thread_ = std::thread([&, this] {
-      status = Build(options, *model, observer);
-      const bool ok = status.ok();
-      started.Notify();
-      // The caller's variables are gone from here on.
-      if (ok) {
+    thread_ = std::thread([this, options, model, observer] {
+      const absl::Status status = Build(options, *model, observer);
+      Report(status);
+      if (status.ok()) {
         loop_.Run();
       }
       scheduler_.reset();
       pool_.reset();
       compute_.reset();
     });
-    started.WaitForNotification();
+    const absl::Status status = AwaitReport();
     if (!status.ok()) {
       thread_.join();
     }
@@ -91,7 +88,24 @@ class Engine::Impl {
     loop_.RunAt(loop_.Now() + Milliseconds(1), EventClass::kEnd, 0, [this] { WindDown(); });
   }
 
+  void Report(const absl::Status& status) {
+    MutexLock lock(&mutex_);
+    built_ = status;
+    reported_.NotifyAll();
+  }
+
+  absl::Status AwaitReport() {
+    MutexLock lock(&mutex_);
+    while (!built_) {
+      reported_.Wait(&mutex_);
+    }
+    return *built_;
+  }
+
   std::thread thread_;
+  Mutex mutex_;
+  CondVar reported_;
+  std::optional<absl::Status> built_ ABSL_GUARDED_BY(mutex_);
 };
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -13,11 +13,11 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
-#include "absl/synchronization/mutex.h"
 #include "server/grpc/call_stats.h"
 #include "server/grpc/grpc_server.h"
 #include "server/grpc/queue_thread.h"
 #include "server/grpc/wall_clock.h"
+#include "server/runtime/mutex.h"
 
 namespace scoville::server {
 
@@ -37,19 +37,19 @@ struct CallContext {
   std::atomic<uint64_t> draws{0};
   uint64_t entropy = 0;  // of this process
 
-  absl::Mutex arming_mutex;
+  Mutex arming_mutex;
   bool arming ABSL_GUARDED_BY(arming_mutex) = true;
 
   // Arms the successor of a call that arrived, unless the server is going down: a queue that is
   // shut down must not be handed to gRPC again.
   void Rearm(absl::FunctionRef<void()> arm) ABSL_LOCKS_EXCLUDED(arming_mutex) {
-    absl::MutexLock lock(&arming_mutex);
+    MutexLock lock(&arming_mutex);
     if (arming) {
       arm();
     }
   }
   void StopArming() ABSL_LOCKS_EXCLUDED(arming_mutex) {
-    absl::MutexLock lock(&arming_mutex);
+    MutexLock lock(&arming_mutex);
     arming = false;
   }
 

@@ -106,7 +106,9 @@ class GrpcServer::Impl {
   }
 
   void BeginDrain() {
-    SetServing(false);
+    if (shared_.serving) {
+      SetServing(false);  // else watchers would hear it twice
+    }
     shared_.engine->Post([engine = shared_.engine] { engine->scheduler().StartDrain(); });
   }
 

@@ -17,7 +17,7 @@ void QueueThread::Start() {
 
 void QueueThread::Close() {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     if (closed_) {
       return;
     }
@@ -51,7 +51,7 @@ void QueueThread::Ring() {
 }
 
 void QueueThread::Post(absl::AnyInvocable<void()> fn) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   if (!closed_) {
     posted_.push_back(std::move(fn));
     Ring();
@@ -59,7 +59,7 @@ void QueueThread::Post(absl::AnyInvocable<void()> fn) {
 }
 
 void QueueThread::Notify(std::vector<std::shared_ptr<TokenStream>> ready) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   if (closed_) {
     return;
   }
@@ -76,7 +76,7 @@ void QueueThread::OnMail(bool) {
   std::vector<absl::AnyInvocable<void()>> posted;
   std::vector<std::shared_ptr<TokenStream>> ready;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     rung_ = false;
     posted.swap(posted_);
     ready.swap(ready_);

@@ -19,7 +19,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
-#include "absl/synchronization/mutex.h"
+#include "server/runtime/mutex.h"
 #include "server/stream/token_stream.h"
 
 namespace scoville::server {
@@ -69,7 +69,7 @@ class QueueThread final : public ReaderThread {
   MemberEvent<QueueThread> mail_{this, &QueueThread::OnMail};
   std::thread thread_;
 
-  absl::Mutex mutex_;
+  Mutex mutex_;
   std::vector<absl::AnyInvocable<void()>> posted_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<TokenStream>> ready_ ABSL_GUARDED_BY(mutex_);
   grpc::Alarm alarm_ ABSL_GUARDED_BY(mutex_);

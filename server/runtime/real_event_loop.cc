@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/time/time.h"
 #include "base/status_macros.h"
 
 namespace scoville::server {
@@ -31,28 +30,30 @@ TimerId RealEventLoop::RunAt(TimePoint when, EventClass event_class, uint64_t id
 }
 
 bool RealEventLoop::Post(absl::AnyInvocable<void()> fn) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   if (stopped_) {
     return false;
   }
   inbox_.push_back(std::move(fn));
+  wake_.NotifyAll();
   return true;
 }
 
 void RealEventLoop::Stop() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   stopping_ = true;
+  wake_.NotifyAll();
 }
 
 bool RealEventLoop::WaitForWork(std::vector<absl::AnyInvocable<void()>>* posted) {
   const TimePoint due = std::min(queue_.NextTime(), RealNow() + kHeartbeat);
-  absl::MutexLock lock(&mutex_);
-  const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !inbox_.empty() || stopping_;
-  };
-  const Duration wait = due - RealNow();
-  if (wait > Duration()) {
-    mutex_.AwaitWithTimeout(absl::Condition(&ready), absl::Nanoseconds(wait.value()));
+  MutexLock lock(&mutex_);
+  while (inbox_.empty() && !stopping_) {
+    const Duration wait = due - RealNow();
+    if (wait <= Duration()) {
+      break;
+    }
+    wake_.WaitFor(&mutex_, wait);
   }
   posted->swap(inbox_);
   if (posted->empty() && stopping_) {

@@ -18,9 +18,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
-#include "absl/synchronization/mutex.h"
 #include "base/event_loop.h"
 #include "base/timer_queue.h"
+#include "server/runtime/mutex.h"
 
 namespace scoville::server {
 
@@ -63,7 +63,8 @@ class RealEventLoop final : public EventLoop {
 
   std::atomic<int64_t> last_turn_{0};
 
-  absl::Mutex mutex_;
+  Mutex mutex_;
+  CondVar wake_;
   std::vector<absl::AnyInvocable<void()>> inbox_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
