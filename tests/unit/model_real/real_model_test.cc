@@ -125,7 +125,7 @@ TEST(RealModelTest, AGreedyAnswerIsPinned) {
   }
   EXPECT_EQ(text,
             "Gravity is a fundamental concept in physics that describes the curvature of spacetime "
-            "caused by the presence of mass");
+            "caused by the presence of mass. It");
 }
 
 }  // namespace
