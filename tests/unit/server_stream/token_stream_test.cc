@@ -16,6 +16,17 @@ class FakeThread final : public ReaderThread {
   std::vector<std::vector<std::shared_ptr<TokenStream>>> batches;
 };
 
+// A fake thread that ends with its scope, as a real one drops what it was told of when it ends: a
+// stream holds its thread, so what the fake keeps would hold the fake.
+class FakeThreadScope {
+ public:
+  ~FakeThreadScope() { thread_->batches.clear(); }
+  const std::shared_ptr<FakeThread>& get() const { return thread_; }
+
+ private:
+  const std::shared_ptr<FakeThread> thread_ = std::make_shared<FakeThread>();
+};
+
 class CountingReader final : public StreamReader {
  public:
   void OnStreamReady() override { ++wakes; }
@@ -35,7 +46,8 @@ scheduler::RequestRecord Record() {
 }
 
 TEST(TokenStreamTest, GivesTokensThenTheEnd) {
-  auto thread = std::make_shared<FakeThread>();
+  const FakeThreadScope thread_scope;
+  const std::shared_ptr<FakeThread>& thread = thread_scope.get();
   auto flusher = std::make_shared<StreamFlusher>();
   auto stream = std::make_shared<TokenStream>(thread, nullptr);
   StreamSink sink(stream, flusher);
@@ -57,8 +69,10 @@ TEST(TokenStreamTest, GivesTokensThenTheEnd) {
 }
 
 TEST(TokenStreamTest, EachThreadHearsOnceATurnOfItsOwnStreams) {
-  auto a = std::make_shared<FakeThread>();
-  auto b = std::make_shared<FakeThread>();
+  const FakeThreadScope a_scope;
+  const std::shared_ptr<FakeThread>& a = a_scope.get();
+  const FakeThreadScope b_scope;
+  const std::shared_ptr<FakeThread>& b = b_scope.get();
   auto flusher = std::make_shared<StreamFlusher>();
   CountingReader reader;
   std::vector<std::shared_ptr<TokenStream>> streams;
