@@ -13,7 +13,7 @@ namespace {
 // ln 2, and split in two so that k * kLn2High is exact for |k| < 2^11.
 constexpr double kLn2 = 0.693147180559945309417;
 constexpr double kLn2High = 0x1.62e42fefap-1;
-constexpr double kLn2Low = 0x1.cf79abc9e3b39p-39;
+constexpr double kLn2Low = 0x1.cf79abc9e3b39p-40;
 
 // In (0, 1): either end would be infinite below.
 double OpenUniform(uint64_t seed, uint64_t stream, uint64_t index) {

@@ -1,0 +1,123 @@
+#include "sim/simulation.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sim/self_check.h"
+
+namespace scoville::sim {
+namespace {
+
+// Runs with every invariant checked after every event.
+SimulationResult RunChecked(const std::string& yaml) {
+  const auto scenario = ParseScenario(yaml, "test.yaml");
+  CHECK(scenario.ok());
+  const auto model = LoadScenarioModel(*scenario);
+  CHECK(model.ok());
+  SimulationOptions options;
+  options.check_every_event = true;
+  absl::StatusOr<SimulationResult> result = RunScenario(*scenario, **model, options);
+  EXPECT_TRUE(result.ok()) << result.status();
+  CHECK(result.ok());
+  return *std::move(result);
+}
+
+// Ids follow arrivals, and each user's requests are told by what they were drawn with.
+TEST(Simulation, ClosedLoopUsersThinkAndNeverOverlap) {
+  const SimulationResult result = RunChecked(
+      "name: loop\n"
+      "pool: {devices: 2}\n"
+      "workload:\n"
+      "  requests: 60\n"
+      "  arrivals: {kind: closed_loop, users: 5, think: 2ms}\n"
+      "  prompt: {value: 40}\n"
+      "  output: {kind: uniform, low: 1, high: 20}\n");
+  ASSERT_EQ(result.records.requests.size(), 60u);
+  client::WorkloadOptions options;
+  options.requests = 60;
+  std::map<uint64_t, size_t> index_of;  // by seed
+  const auto shapes = client::GenerateWorkload(options);
+  ASSERT_TRUE(shapes.ok());
+  for (size_t i = 0; i < shapes->size(); ++i) {
+    index_of[(*shapes)[i].seed] = i;
+  }
+  std::vector<scheduler::RequestRecord> by_index(60);
+  for (const scheduler::RequestRecord& record : result.records.requests) {
+    by_index.at(index_of.at(record.seed)) = record;
+  }
+  for (size_t i = 0; i < 60; ++i) {
+    const TimePoint arrival = i < 5 ? TimePoint() : by_index[i - 5].end + Milliseconds(2);
+    EXPECT_EQ(by_index[i].arrival, arrival) << i;
+  }
+}
+
+TEST(Simulation, EventsCancelDrainAndEnd) {
+  const SimulationResult result = RunChecked(
+      "name: events\n"
+      "pool: {devices: 1}\n"
+      "requests:\n"
+      "  - {id: cancelled, text: one, max_tokens: 4000, ignore_eos: true}\n"
+      "  - {id: ended, text: two, max_tokens: 4000, ignore_eos: true}\n"
+      "  - {id: short, text: three, max_tokens: 3, ignore_eos: true}\n"
+      "  - {id: late, at: 30ms, text: four}\n"
+      "events:\n"
+      "  - {at: 10ms, do: cancel, request: cancelled}\n"
+      "  - {at: 20ms, do: drain}\n"
+      "  - {at: 40ms, do: end_all}\n");
+  ASSERT_EQ(result.answers.size(), 4u);
+  EXPECT_EQ(result.answers[0].record.outcome, scheduler::Outcome::kCancelled);
+  EXPECT_GE(result.answers[0].record.end, TimePoint() + Milliseconds(10));
+  EXPECT_LT(result.answers[0].record.end, TimePoint() + Milliseconds(12));
+  EXPECT_EQ(result.answers[1].record.outcome, scheduler::Outcome::kDraining);
+  EXPECT_GE(result.answers[1].record.end, TimePoint() + Milliseconds(40));
+  EXPECT_EQ(result.answers[2].record.outcome, scheduler::Outcome::kLength);
+  ASSERT_TRUE(result.answers[3].refusal.has_value());
+  EXPECT_EQ(result.answers[3].refusal->reason, scheduler::RefusalReason::kDraining);
+  EXPECT_FALSE(result.answers[0].refusal.has_value());
+}
+
+// A client that would have left an hour later adds no hour of idle energy.
+TEST(Simulation, EndsWithItsLastRequest) {
+  const SimulationResult result = RunChecked(
+      "name: patient\n"
+      "requests: [{text: hello, max_tokens: 4, ignore_eos: true, cancel_after: 1h, deadline: "
+      "2h}]\n");
+  EXPECT_EQ(result.end, result.answers[0].record.end);
+}
+
+TEST(Simulation, ChatIsAConversationOfOneMessage) {
+  const SimulationResult result = RunChecked(
+      "name: chat\n"
+      "requests:\n"
+      "  - {id: a, chat: hello there, max_tokens: 4, seed: 3}\n"
+      "  - {id: b, messages: [{role: user, content: hello there}], max_tokens: 4, seed: 3}\n");
+  EXPECT_EQ(result.answers[0].record.prompt_tokens, result.answers[1].record.prompt_tokens);
+  EXPECT_EQ(result.answers[0].record.token_hash, result.answers[1].record.token_hash);
+}
+
+TEST(SelfCheck, StartsFollowTheRecursions) {
+  SelfCheckOptions options;
+  options.seeds = 2;
+  options.requests = 3'000;
+  const auto lines = RunSelfCheck(options);
+  ASSERT_TRUE(lines.ok()) << lines.status();
+  int starts = 0;
+  for (const SelfCheckLine& line : *lines) {
+    // Averages need more requests than a quick test can have.
+    if (line.name.find("every start") != std::string::npos) {
+      EXPECT_TRUE(line.passed) << line.name << ": " << line.detail;
+      ++starts;
+    }
+  }
+  EXPECT_EQ(starts, 4);
+  EXPECT_EQ(lines->size(), 7u);
+  options.seeds = 0;
+  EXPECT_FALSE(RunSelfCheck(options).ok());
+}
+
+}  // namespace
+}  // namespace scoville::sim
