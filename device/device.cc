@@ -8,7 +8,6 @@
 #include "absl/strings/str_format.h"
 #include "base/stable_hash.h"
 #include "base/status_macros.h"
-#include "device/energy_terms.h"
 #include "device/physics/energy_attribution.h"
 #include "device/physics/energy_meter.h"
 #include "device/physics/model_timing.h"
@@ -36,6 +35,11 @@ SequenceWork WorkOf(const SequenceStep& step) {
   return work;
 }
 
+Power MeanPower(Energy energy, Duration duration) {
+  return Power(
+      static_cast<int64_t>(energy.total_picojoules() / std::max<int64_t>(1, duration.value())));
+}
+
 }  // namespace
 
 class Device::Impl {
@@ -61,18 +65,6 @@ class Device::Impl {
   void BeginStep(std::vector<SequenceStep> work, StepDone done);
   StepPrice PriceUnderCap(const StepShape& shape, int* state) const;
   DeviceStatus Status();
-
-  StepShape ShapeOf(absl::Span<const SequenceStep> steps, std::vector<SequenceWork>* work) const {
-    StepShape shape;
-    for (const SequenceStep& step : steps) {
-      const SequenceWork w = WorkOf(step);
-      shape.Add(w, options_.kv_block_size, query_tile_);
-      if (work != nullptr) {
-        work->push_back(w);
-      }
-    }
-    return shape;
-  }
 
   EventLoop* const loop_;
   const Profile* const profile_;
@@ -150,7 +142,11 @@ void Device::Impl::BeginStep(std::vector<SequenceStep> work, StepDone done) {
   steps_in_flight_ = std::move(work);
   done_ = std::move(done);
   work_.clear();
-  const StepShape shape = ShapeOf(steps_in_flight_, &work_);
+  StepShape shape;
+  for (const SequenceStep& step : steps_in_flight_) {
+    work_.push_back(WorkOf(step));
+    shape.Add(work_.back(), options_.kv_block_size, query_tile_);
+  }
   price_ = PriceUnderCap(shape, &state_);
   start_ = loop_->Now();
   device_time_over_ = false;
@@ -230,10 +226,9 @@ void Device::Impl::Account(StepOutcome& outcome) {
     outcome.record.energy += e;
   }
   CHECK_EQ(outcome.record.energy.total(), total);
-  outcome.record.terms = StepTerms(power_, price_, state_);
+  outcome.record.terms = SplitStepTerms(power_, price_, state_);
   CHECK_EQ(outcome.record.terms.total(), total);
-  outcome.record.power = Power(static_cast<int64_t>(total.total_picojoules() /
-                                                    std::max<int64_t>(1, price_.duration.value())));
+  outcome.record.power = MeanPower(total, price_.duration);
 
   meter_.SetPower(device_now_ + price_.host_gap, power_.Forward(price_, state_));
   device_now_ += price_.duration;
@@ -274,10 +269,7 @@ DeviceStatus Device::Impl::Status() {
   s.state = DeviceState::kReady;
   s.busy = busy_;
   s.cap = options_.cap;
-  s.power = busy_
-                ? Power(static_cast<int64_t>(power_.StepEnergy(price_, state_).total_picojoules() /
-                                             std::max<int64_t>(1, price_.duration.value())))
-                : power_.Warm();
+  s.power = busy_ ? MeanPower(power_.StepEnergy(price_, state_), price_.duration) : power_.Warm();
   s.clock_hertz = static_cast<int64_t>(std::llround(profile_->pstates[busy_ ? state_ : 0].hertz));
   s.temperature_celsius = kJunctionCelsius;
   s.energy = energy_;
@@ -345,11 +337,6 @@ bool Device::busy() const { return impl_->busy_; }
 
 void Device::BeginStep(std::vector<SequenceStep> work, StepDone done) {
   impl_->BeginStep(std::move(work), std::move(done));
-}
-
-Duration Device::Predict(absl::Span<const SequenceStep> work) const {
-  int state = 0;
-  return impl_->PriceUnderCap(impl_->ShapeOf(work, nullptr), &state).duration;
 }
 
 DeviceStatus Device::Status() { return impl_->Status(); }

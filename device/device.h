@@ -67,9 +67,6 @@ class Device {
   // busy.
   void BeginStep(std::vector<SequenceStep> work, StepDone done);
 
-  // Predicted duration of a step at the clock the cap admits.
-  Duration Predict(absl::Span<const SequenceStep> work) const;
-
   // Settles idle energy up to now and reads everything.
   DeviceStatus Status();
 

@@ -10,6 +10,7 @@
 
 #include "base/ids.h"
 #include "base/units.h"
+#include "device/physics/energy_attribution.h"
 #include "device/physics/step_cost.h"
 
 namespace scoville::device {
@@ -28,23 +29,6 @@ struct EnergyBuckets {
     decode += o.decode;
     idle += o.idle;
     waste += o.waste;
-    return *this;
-  }
-};
-
-// Where energy went, by what drew it: an equal sum.
-struct EnergyTerms {
-  Energy compute;  // switching of the matrix units
-  Energy memory;   // HBM traffic
-  Energy link;     // traffic between chips
-  Energy static_;  // retention, leakage, clock trees, idle
-
-  Energy total() const { return compute + memory + link + static_; }
-  EnergyTerms& operator+=(const EnergyTerms& o) {
-    compute += o.compute;
-    memory += o.memory;
-    link += o.link;
-    static_ += o.static_;
     return *this;
   }
 };

@@ -97,7 +97,7 @@ void SplitEnergy(Energy energy, absl::Span<const uint64_t> weights, absl::Span<E
       [&](size_t i, Energy share) { shares[i] = share; });
 }
 
-StepEnergyTerms SplitStepTerms(const PowerModel& power, const StepPrice& price, int state) {
+EnergyTerms SplitStepTerms(const PowerModel& power, const StepPrice& price, int state) {
   const ForwardPower p = power.ForwardParts(price, state);
   const uint64_t weights[] = {
       PowerWeight(p.linear_flops + p.attention_flops + p.head_flops),

@@ -26,18 +26,25 @@ namespace scoville::device {
 // floor(E W_i / W) - floor(E W_(i-1) / W) with W_i the running sums. All weights zero: equally.
 void SplitEnergy(Energy energy, absl::Span<const uint64_t> weights, absl::Span<Energy> shares);
 
-// A step's energy by what drew it.
-struct StepEnergyTerms {
-  Energy compute;       // switching of the matrix units
-  Energy memory;        // HBM traffic
-  Energy link;          // traffic between chips
-  Energy static_power;  // retention, leakage, clock trees, and all of the host gap
+// Energy by what drew it.
+struct EnergyTerms {
+  Energy compute;  // switching of the matrix units
+  Energy memory;   // HBM traffic
+  Energy link;     // traffic between chips
+  Energy static_;  // retention, leakage, clock trees, all of the host gap, idle
 
-  Energy total() const { return compute + memory + link + static_power; }
+  Energy total() const { return compute + memory + link + static_; }
+  EnergyTerms& operator+=(const EnergyTerms& o) {
+    compute += o.compute;
+    memory += o.memory;
+    link += o.link;
+    static_ += o.static_;
+    return *this;
+  }
 };
 
 // Splits PowerModel::StepEnergy(price, state) into its terms.
-StepEnergyTerms SplitStepTerms(const PowerModel& power, const StepPrice& price, int state);
+EnergyTerms SplitStepTerms(const PowerModel& power, const StepPrice& price, int state);
 
 // One sequence's part of a step's energy. waste: its recomputed tokens' share.
 struct SequenceEnergy {

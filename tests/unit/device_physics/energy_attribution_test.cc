@@ -111,7 +111,7 @@ TEST_F(AttributionTest, SequencesAndTermsSumToTheStepExactly) {
       ASSERT_EQ(other, Energy());
     }
     ASSERT_EQ(total, power.StepEnergy(price_, state));
-    const StepEnergyTerms terms = SplitStepTerms(power, price_, state);
+    const EnergyTerms terms = SplitStepTerms(power, price_, state);
     ASSERT_EQ(terms.total(), power.StepEnergy(price_, state));
     ASSERT_EQ(terms.link > Energy(), big);
   }
