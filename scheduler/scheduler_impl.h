@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "base/event_loop.h"
 #include "device/device.h"
 #include "scheduler/live_request.h"

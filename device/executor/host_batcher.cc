@@ -25,13 +25,20 @@ HostBatcher::~HostBatcher() {
 void HostBatcher::Enqueue(absl::Span<const SequenceStep> work, model::KvStorage* kv,
                           Executor::Done done) {
   pending_.push_back(Job{work, kv, std::move(done), {}});
-  if (!busy_ && !flush_) {
-    // One nanosecond later every device that plans at this instant has handed in its step.
-    flush_ = loop_->RunAt(loop_->Now() + Nanoseconds(1), EventClass::kHostResult, 0, [this] {
-      flush_ = TimerId{};
-      Flush();
-    });
+  if (!busy_) {
+    ScheduleFlush();
   }
+}
+
+void HostBatcher::ScheduleFlush() {
+  if (flush_) {
+    return;
+  }
+  // One nanosecond later every device that plans at this instant has handed in its step.
+  flush_ = loop_->RunAt(loop_->Now() + Nanoseconds(1), EventClass::kHostResult, 0, [this] {
+    flush_ = TimerId{};
+    Flush();
+  });
 }
 
 void HostBatcher::Flush() {
@@ -123,11 +130,8 @@ void HostBatcher::Deliver() {
   for (Job& job : finished) {
     job.done(std::move(job.results));
   }
-  if (!pending_.empty() && !flush_) {
-    flush_ = loop_->RunAt(loop_->Now() + Nanoseconds(1), EventClass::kHostResult, 0, [this] {
-      flush_ = TimerId{};
-      Flush();
-    });
+  if (!pending_.empty()) {
+    ScheduleFlush();
   }
 }
 

@@ -47,6 +47,7 @@ class HostBatcher {
     size_t index;
   };
 
+  void ScheduleFlush();  // does nothing if one is pending
   void Flush();
   void Assemble();
   void Run(Team& team, int lane);
