@@ -18,10 +18,6 @@ namespace scoville::device {
 
 namespace {
 
-// Share of a chip's memory that may hold weights and KV; the rest is for activations and the
-// runtime. Assumed: it is what serving engines reserve by default.
-constexpr double kUsableMemory = 0.9;
-
 // There is no thermal model yet: the junction stands where the profile's leakage is given for.
 constexpr double kJunctionCelsius = 60.0;
 
@@ -51,7 +47,6 @@ class Device::Impl {
         options_(options),
         timing_(timing),
         power_(*profile, options.chips),
-        query_tile_(static_cast<int64_t>(profile->query_tile.value)),
         executor_(std::move(executor)),
         kv_(kv_blocks, options.kv_block_size),
         meter_(TimePoint(), power_.Warm()),
@@ -71,7 +66,6 @@ class Device::Impl {
   const DeviceOptions options_;
   const ModelTiming timing_;
   const PowerModel power_;
-  const int64_t query_tile_;
   const std::unique_ptr<Executor> executor_;
 
   BlockPool kv_;
@@ -145,7 +139,7 @@ void Device::Impl::BeginStep(std::vector<SequenceStep> work, StepDone done) {
   StepShape shape;
   for (const SequenceStep& step : steps_in_flight_) {
     work_.push_back(WorkOf(step));
-    shape.Add(work_.back(), options_.kv_block_size, query_tile_);
+    shape.Add(work_.back(), timing_.rules);
   }
   price_ = PriceUnderCap(shape, &state_);
   start_ = loop_->Now();
@@ -215,8 +209,7 @@ StepRecord Device::Impl::RecordOf(int64_t lag_ns) const {
 void Device::Impl::Account(StepOutcome& outcome) {
   const Energy total = power_.StepEnergy(price_, state_);
   std::vector<SequenceEnergy> shares(work_.size());
-  AttributeStep(power_, price_, state_, work_, options_.kv_block_size, query_tile_,
-                absl::MakeSpan(shares));
+  AttributeStep(power_, timing_, price_, state_, 1.0, work_, absl::MakeSpan(shares));
   for (const SequenceEnergy& share : shares) {
     EnergyBuckets e;
     e.prefill = share.prefill;
@@ -288,7 +281,7 @@ Device::Device(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Device::~Device() = default;
 
 absl::StatusOr<std::unique_ptr<Device>> Device::Create(EventLoop* loop, const Profile* profile,
-                                                       const model::ModelConfig& model,
+                                                       const model::ModelCard& card,
                                                        const DeviceOptions& requested,
                                                        std::unique_ptr<Executor> executor) {
   DeviceOptions options = requested;
@@ -299,20 +292,16 @@ absl::StatusOr<std::unique_ptr<Device>> Device::Create(EventLoop* loop, const Pr
   if (options.kv_block_size < 1) {
     return absl::InvalidArgumentError("the KV block size must be at least 1 token");
   }
+  Parallelism parallelism;
+  parallelism.chips = options.chips;
   ASSIGN_OR_RETURN(const ModelTiming timing,
-                   MakeModelTiming(*profile, model, DefaultFormat(model), options.chips));
-  const double memory = profile->hbm_capacity.value * options.chips;
-  const double weights = static_cast<double>(timing.weight_bytes().value());
-  const double block_bytes = static_cast<double>(timing.kv_bytes_per_token_per_chip().value()) *
-                             options.chips * static_cast<double>(options.kv_block_size);
-  const int64_t fitting = static_cast<int64_t>((memory * kUsableMemory - weights) / block_bytes);
+                   MakeModelTiming(*profile, card, parallelism, options.kv_block_size));
+  const MemoryPlan plan = PlanMemory(*profile, timing);
+  const int64_t fitting = plan.kv_blocks;
   if (fitting < 1 || options.kv_blocks > fitting) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s does not fit: %.1f GB of memory x %.1f usable - %.1f GB of weights leave %d KV blocks "
-        "of %.0f bytes, %d "
-        "are asked for",
-        model.name, memory / 1e9, kUsableMemory, weights / 1e9, std::max<int64_t>(fitting, 0),
-        block_bytes, std::max<int64_t>(options.kv_blocks, 1)));
+    return absl::InvalidArgumentError(absl::StrFormat("does not fit: %s; %d are asked for",
+                                                      DescribeMemory(plan, timing),
+                                                      std::max<int64_t>(options.kv_blocks, 1)));
   }
   const int64_t kv_blocks = options.kv_blocks > 0 ? options.kv_blocks : fitting;
   if (options.cap == Power()) {

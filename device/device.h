@@ -25,7 +25,7 @@
 #include "device/kv/block_pool.h"
 #include "device/physics/profile.h"
 #include "device/records.h"
-#include "model/model_config.h"
+#include "model/card/model_card.h"
 
 namespace scoville::device {
 
@@ -49,7 +49,7 @@ class Device {
   using StepDone = absl::AnyInvocable<void(StepOutcome)>;
 
   static absl::StatusOr<std::unique_ptr<Device>> Create(EventLoop* loop, const Profile* profile,
-                                                        const model::ModelConfig& model,
+                                                        const model::ModelCard& card,
                                                         const DeviceOptions& options,
                                                         std::unique_ptr<Executor> executor);
   ~Device();

@@ -90,8 +90,8 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
     } else {
       executor = std::make_unique<SyntheticExecutor>(&pool->drawable_);
     }
-    absl::StatusOr<std::unique_ptr<Device>> device = Device::Create(
-        loop, pool->profile_.get(), model.config, device_options, std::move(executor));
+    absl::StatusOr<std::unique_ptr<Device>> device =
+        Device::Create(loop, pool->profile_.get(), model.card, device_options, std::move(executor));
     if (!device.ok()) {
       return absl::Status(device.status().code(),
                           absl::StrCat("device ", i, ": ", device.status().message()));

@@ -59,6 +59,7 @@ absl::StatusOr<std::unique_ptr<LoadedModel>> LoadModel(const std::string& path,
     return InFile(path, config.status());
   }
   model->config = *std::move(config);
+  model->card = CardOf(model->config);
   absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = Tokenizer::Create(**file);
   if (!tokenizer.ok()) {
     return InFile(path, tokenizer.status());

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "model/card/model_card.h"
 #include "model/compute/transformer.h"
 #include "model/model_config.h"
 #include "model/text/chat_template.h"
@@ -22,6 +23,7 @@ struct LoadedModel {
   std::string
       fingerprint;  // of the weights and the tokenizer: with seed and request it fixes the tokens
   ModelConfig config;
+  ModelCard card;  // what time, energy and memory follow from
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<ChatTemplate> chat_template;  // nullptr: see chat_error
   absl::Status chat_error;                      // why there is no chat template

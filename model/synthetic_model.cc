@@ -165,6 +165,7 @@ absl::StatusOr<std::unique_ptr<LoadedModel>> SyntheticModel() {
   model->id = "synthetic-135m";
   model->fingerprint = "synthetic";
   model->config = DefaultShape();
+  model->card = CardOf(model->config);
   const std::string bytes = VocabularyFile(model->config.vocabulary);
   ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file,
                    GgufFile::Parse(absl::MakeConstSpan(

@@ -79,9 +79,19 @@ struct Totals {
   int64_t outputs = 0;
 };
 
+// Weight of a query-key pair by its role, so that FLOPs are split as they were spent: sixteenths of
+// the dearer kind's, which keeps sums of any real step below 2^63.
+int64_t PairUnit(const ModelTiming& model, StepRole role) {
+  const double dearer = std::fmax(model.flops_per_pair[0], model.flops_per_pair[1]);
+  const double own = model.flops_per_pair[static_cast<int>(role)];
+  return dearer > 0 ? std::llround(16.0 * own / dearer) : 1;
+}
+
 UnitTimes TimesPerUnit(const StepPrice& p, const Totals& t) {
   UnitTimes u;
-  u.token = PerUnit(p.linear.compute_seconds + p.linear.memory_seconds, t.tokens);
+  u.token = PerUnit(p.linear.compute_seconds + p.linear.memory_seconds + p.experts.compute_seconds +
+                        p.experts.memory_seconds,
+                    t.tokens);
   u.pair = PerUnit(p.attention[0].compute_seconds + p.attention[1].compute_seconds, t.pairs);
   u.row = PerUnit(p.attention[0].memory_seconds + p.attention[1].memory_seconds, t.rows);
   u.output = PerUnit(p.head.compute_seconds + p.head.memory_seconds, t.outputs);
@@ -97,8 +107,9 @@ void SplitEnergy(Energy energy, absl::Span<const uint64_t> weights, absl::Span<E
       [&](size_t i, Energy share) { shares[i] = share; });
 }
 
-EnergyTerms SplitStepTerms(const PowerModel& power, const StepPrice& price, int state) {
-  const ForwardPower p = power.ForwardParts(price, state);
+EnergyTerms SplitStepTerms(const PowerModel& power, const StepPrice& price, int state,
+                           double leakage) {
+  const ForwardPower p = power.ForwardParts(price, state, leakage);
   const uint64_t weights[] = {
       PowerWeight(p.linear_flops + p.attention_flops + p.head_flops),
       PowerWeight(p.linear_bytes + p.attention_bytes + p.head_bytes),
@@ -106,39 +117,50 @@ EnergyTerms SplitStepTerms(const PowerModel& power, const StepPrice& price, int 
       PowerWeight(p.floor),
   };
   Energy shares[4];
-  SplitEnergy(power.Forward(price, state) * price.forward, weights, absl::MakeSpan(shares));
-  return {shares[0], shares[1], shares[2], shares[3] + power.HostGap(state) * price.host_gap};
+  SplitEnergy(power.Forward(price, state, leakage) * price.forward, weights,
+              absl::MakeSpan(shares));
+  return {shares[0], shares[1], shares[2],
+          shares[3] + power.HostGap(state, leakage) * price.host_gap};
 }
 
-void AttributeStep(const PowerModel& power, const StepPrice& price, int state,
-                   absl::Span<const SequenceWork> work, int64_t block_tokens, int64_t query_tile,
+void AttributeStep(const PowerModel& power, const ModelTiming& model, const StepPrice& price,
+                   int state, double leakage, absl::Span<const SequenceWork> work,
                    absl::Span<SequenceEnergy> out) {
   CHECK_EQ(work.size(), out.size());
   const size_t count = work.size();
   const auto rows = [&](size_t i) {
-    return work[i].kv_rows_read(block_tokens, query_tile) + work[i].new_tokens;
+    return model.full_layers * work[i].kv_rows_read(model.rules) +
+           model.windowed_layers * work[i].windowed_rows_read(model.rules) +
+           model.layers * work[i].new_tokens;
+  };
+  // Attention FLOPs by kind of pair: a prompt's and a decode's cost differently in latent
+  // attention.
+  const auto pairs = [&](size_t i) {
+    const int64_t units = model.full_layers * work[i].attention_pairs() +
+                          model.windowed_layers * work[i].windowed_pairs(model.rules.window);
+    return units * PairUnit(model, work[i].role);
   };
   Totals totals;
   for (size_t i = 0; i < count; ++i) {
     CHECK_GE(work[i].new_tokens, 1);
     CHECK(work[i].recomputed >= 0 && work[i].recomputed <= work[i].new_tokens);
     totals.tokens += work[i].new_tokens;
-    totals.pairs += work[i].attention_pairs();
+    totals.pairs += pairs(i);
     totals.rows += rows(i);
     totals.outputs += work[i].output_rows;
     out[i] = SequenceEnergy();
   }
 
   Energy groups[kGroups];
-  SplitForward(power.ForwardParts(price, state), power.Forward(price, state) * price.forward,
-               groups);
+  SplitForward(power.ForwardParts(price, state, leakage),
+               power.Forward(price, state, leakage) * price.forward, groups);
   // Each owner's whole share gathers in `prefill` first.
   const auto give = [&](size_t i, Energy share) { out[i].prefill += share; };
   const auto count_of = [](int64_t value) { return static_cast<uint64_t>(value); };
   SplitOver(
       groups[kTokens], count, [&](size_t i) { return count_of(work[i].new_tokens); }, give);
   SplitOver(
-      groups[kPairs], count, [&](size_t i) { return count_of(work[i].attention_pairs()); }, give);
+      groups[kPairs], count, [&](size_t i) { return count_of(pairs(i)); }, give);
   SplitOver(
       groups[kRows], count, [&](size_t i) { return count_of(rows(i)); }, give);
   SplitOver(
@@ -146,14 +168,15 @@ void AttributeStep(const PowerModel& power, const StepPrice& price, int state,
   const UnitTimes unit = TimesPerUnit(price, totals);
   const auto femtoseconds = [&](size_t i) {
     const double seconds = unit.token * static_cast<double>(work[i].new_tokens) +
-                           unit.pair * static_cast<double>(work[i].attention_pairs()) +
+                           unit.pair * static_cast<double>(pairs(i)) +
                            unit.row * static_cast<double>(rows(i)) +
                            unit.output * static_cast<double>(work[i].output_rows);
     return static_cast<uint64_t>(std::llround(seconds * 1e15));
   };
   SplitOver(groups[kStatic], count, femtoseconds, give);
   SplitOver(
-      power.HostGap(state) * price.host_gap, count, [](size_t) { return uint64_t{1}; }, give);
+      power.HostGap(state, leakage) * price.host_gap, count, [](size_t) { return uint64_t{1}; },
+      give);
 
   for (size_t i = 0; i < count; ++i) {
     const uint64_t weights[] = {count_of(work[i].recomputed),

@@ -44,7 +44,8 @@ struct EnergyTerms {
 };
 
 // Splits PowerModel::StepEnergy(price, state) into its terms.
-EnergyTerms SplitStepTerms(const PowerModel& power, const StepPrice& price, int state);
+EnergyTerms SplitStepTerms(const PowerModel& power, const StepPrice& price, int state,
+                           double leakage = 1.0);
 
 // One sequence's part of a step's energy. waste: its recomputed tokens' share.
 struct SequenceEnergy {
@@ -55,10 +56,10 @@ struct SequenceEnergy {
   Energy total() const { return prefill + decode + waste; }
 };
 
-// Splits PowerModel::StepEnergy(price, state) over the step's sequences, in slot order. `work` is
-// what the priced shape was summed from; `out` has the same length.
-void AttributeStep(const PowerModel& power, const StepPrice& price, int state,
-                   absl::Span<const SequenceWork> work, int64_t block_tokens, int64_t query_tile,
+// Splits PowerModel::StepEnergy(price, state, leakage) over the step's sequences, in slot order.
+// `work` is what the priced shape was summed from; `out` has the same length.
+void AttributeStep(const PowerModel& power, const ModelTiming& model, const StepPrice& price,
+                   int state, double leakage, absl::Span<const SequenceWork> work,
                    absl::Span<SequenceEnergy> out);
 
 }  // namespace scoville::device

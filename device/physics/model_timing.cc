@@ -4,72 +4,127 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 
 namespace scoville::device {
 
 namespace {
 
-// Stored bits of a weight up to which a file counts as 4-bit, and as 8-bit.
-constexpr double kFourBitLimit = 6.0;
-constexpr double kEightBitLimit = 9.0;
+using model::LayerGroup;
+using model::ModelCard;
+using model::Precision;
 
-// Bytes of HBM traffic per token, layer and value of the width, besides weights and KV.
+// Bytes of HBM traffic per token, layer and value of the width, besides weights and KV: what is
+// read and written between the products of a layer.
 constexpr double kActivationPasses = 12.0;
+// The residual stream and the reductions over chips stay in 16 bits whatever the products take.
+constexpr double kResidualBytes = 2.0;
 
-double StoredBits(const model::ModelConfig& config) {
-  if (config.parameters <= 0 || config.weight_bytes <= 0) {
-    return 0;
-  }
-  return 8.0 * static_cast<double>(config.weight_bytes) / static_cast<double>(config.parameters);
+double Real(int64_t value) { return static_cast<double>(value); }
+
+void AddGemm(double columns, double inner, LayerTiming* layer) {
+  layer->gemms[layer->gemm_count] = GemmTiming{columns, inner};
+  ++layer->gemm_count;
 }
 
-// Scales included: 32 values share one 8-bit scale in the MX formats.
-double UsualBytes(WeightFormat format) {
-  switch (format) {
-    case WeightFormat::kBf16:
-      return 2.0;
-    case WeightFormat::kFp8:
-      return 1.03;
-    case WeightFormat::kW4A16:
-    case WeightFormat::kW4A8:
-    case WeightFormat::kFp4:
-      return 0.53;
+// The products around attention; `split` chips share the heads.
+void AddAttention(const ModelCard& card, double split, LayerTiming* layer) {
+  const double width = Real(card.width);
+  const double heads = Real(card.heads) / split;
+  if (!card.latent) {
+    const double kv_heads = std::max(1.0, Real(card.kv_heads) / split);
+    AddGemm((heads + 2.0 * kv_heads) * Real(card.head_size), width, layer);
+    AddGemm(width, heads * Real(card.head_size), layer);
+    return;
   }
-  return 2.0;
+  const model::LatentAttention& l = *card.latent;
+  const double query = heads * Real(l.nope_size + l.rope_size);
+  if (l.query_rank > 0) {
+    // Both compressions read the same input and are one product; each chip has all of it.
+    AddGemm(Real(l.query_rank + l.kv_rank + l.rope_size), width, layer);
+    AddGemm(query, Real(l.query_rank), layer);
+  } else {
+    AddGemm(query + Real(l.kv_rank + l.rope_size), width, layer);
+  }
+  AddGemm(heads * Real(l.nope_size + l.value_size), Real(l.kv_rank), layer);
+  AddGemm(width, heads * Real(l.value_size), layer);
 }
 
-MathType LinearMath(const Profile& profile, WeightFormat format) {
-  switch (format) {
-    case WeightFormat::kBf16:
-      return MathType::kBf16;
-    case WeightFormat::kFp8:
-      return MathType::kFp8;
-    case WeightFormat::kW4A16:
-      return profile.w4a16.value;
-    case WeightFormat::kW4A8:
-      return profile.w4a8.value;
-    case WeightFormat::kFp4:
-      return MathType::kFp4;
-  }
-  return MathType::kBf16;
+// A gated FFN of `ffn` columns on this chip.
+void AddFfn(double width, double ffn, LayerTiming* layer) {
+  AddGemm(2.0 * ffn, width, layer);
+  AddGemm(width, ffn, layer);
 }
 
-absl::Status CheckInputs(const Profile& profile, const model::ModelConfig& config,
-                         const NumericFormat& format, int64_t chips) {
-  if (config.layers < 1 || config.width < 1 || config.heads < 1 || config.kv_heads < 1 ||
-      config.head_size < 1 || config.vocabulary < 1 || config.ffn_width < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("model '", config.name, "': a dimension is missing or not positive"));
+LayerTiming MakeLayer(const ModelCard& card, const LayerGroup& group, const Parallelism& p) {
+  const double chips = Real(p.chips);
+  // With data-parallel attention every chip holds all of what is no routed expert.
+  const double split = p.data_parallel_attention ? 1.0 : chips;
+  const double width = Real(card.width);
+  const double bytes =
+      card.weight_bytes > 0 ? card.weight_bytes : model::BytesPerValue(card.weights);
+  LayerTiming layer;
+  layer.count = Real(group.count);
+  AddAttention(card, split, &layer);
+  layer.token_parameters = Real(card.attention_parameters() + card.ffn_parameters(group));
+  layer.token_bytes = layer.token_parameters * bytes / split;
+  if (group.experts == 0) {
+    AddFfn(width, Real(group.ffn_width) / split, &layer);
+  } else {
+    AddGemm(Real(group.experts), width, &layer);  // the router
+    if (group.shared_width > 0) {
+      AddFfn(width, Real(group.shared_width) / split, &layer);
+    }
+    layer.experts = Real(group.experts);
+    layer.experts_per_token = Real(group.experts_per_token);
+    layer.expert_parameters = 3.0 * width * Real(group.ffn_width);
+    layer.expert_bytes = layer.expert_parameters * model::BytesPerValue(card.expert_weights);
+    const double ffn = Real(group.ffn_width) / (p.expert_parallel ? 1.0 : chips);
+    layer.expert_gemms = {GemmTiming{2.0 * ffn, width}, GemmTiming{width, ffn}};
   }
-  if (!(format.weight_bytes >= 0 && format.weight_bytes <= 8) ||
-      !(format.kv_bytes > 0 && format.kv_bytes <= 8) ||
-      !(format.activation_bytes > 0 && format.activation_bytes <= 8)) {
-    return absl::InvalidArgumentError(
-        "a weight, KV or activation value takes more than 0 and at most 8 bytes");
+  if (p.chips > 1) {
+    const double share = (chips - 1.0) / chips;
+    const double reduce = 2.0 * share * width * kResidualBytes;
+    const bool dispatches = group.experts > 0 && p.expert_parallel;
+    const double reductions = (p.data_parallel_attention ? 0.0 : 1.0) +
+                              (dispatches || p.data_parallel_attention ? 0.0 : 1.0);
+    const double travel = layer.experts_per_token / chips * width *
+                          std::max(1.0, model::BytesPerValue(card.activations)) * share;
+    layer.link_bytes_per_token = reductions * reduce + (dispatches ? 2.0 * travel : 0.0);
+    layer.collectives = reductions + (dispatches ? 2.0 : 0.0);
   }
+  return layer;
+}
+
+void SetAttention(const ModelCard& card, const Parallelism& p, ModelTiming* m) {
+  const double chips = Real(p.chips);
+  const double heads = Real(card.heads);
+  const double row = Real(card.kv_values_per_layer()) * model::KvBytesPerValue(card.kv);
+  const double layers = Real(m->layers);
+  // KV heads are spread over the chips, beyond their number they replicate; a latent row has one
+  // head. With data-parallel attention a chip has the rows of its own sequences alone.
+  const double spread = p.data_parallel_attention ? chips
+                        : card.latent             ? 1.0
+                                                  : Real(std::min(p.chips, card.kv_heads));
+  m->kv_row_bytes_per_chip = row / spread;
+  m->kv_row_bytes_stored = layers * row * chips / spread;
+  if (!card.latent) {
+    m->flops_per_pair[0] = m->flops_per_pair[1] = 4.0 * heads * Real(card.head_size);
+    return;
+  }
+  // Prompts expand the latent rows into heads; decodes fold the expansion into the query instead.
+  const model::LatentAttention& l = *card.latent;
+  m->flops_per_pair[static_cast<int>(StepRole::kPrefill)] =
+      2.0 * heads * Real(l.nope_size + l.rope_size + l.value_size);
+  m->flops_per_pair[static_cast<int>(StepRole::kDecode)] =
+      2.0 * heads * Real(2 * l.kv_rank + l.rope_size);
+  m->flops_per_expanded = 2.0 * Real(l.kv_rank) * heads * Real(l.nope_size + l.value_size);
+}
+
+absl::Status CheckGroup(const Profile& profile, const Parallelism& p) {
   const int64_t most = static_cast<int64_t>(profile.global_chips.value);
-  if (chips < 1 || chips > most) {
-    return absl::InvalidArgumentError(absl::StrCat("a device of ", chips, " chips: profile '",
+  if (p.chips < 1 || p.chips > most) {
+    return absl::InvalidArgumentError(absl::StrCat("a device of ", p.chips, " chips: profile '",
                                                    profile.name, "' allows 1 to ", most));
   }
   return absl::OkStatus();
@@ -77,49 +132,78 @@ absl::Status CheckInputs(const Profile& profile, const model::ModelConfig& confi
 
 }  // namespace
 
-NumericFormat DefaultFormat(const model::ModelConfig& config) {
-  const double bits = StoredBits(config);
-  NumericFormat format;
-  format.weights = bits > kEightBitLimit  ? WeightFormat::kBf16
-                   : bits > kFourBitLimit ? WeightFormat::kFp8
-                                          : WeightFormat::kW4A16;
-  return format;
+MathType ProductMath(const Profile& profile, Precision weights, Precision activations) {
+  if (!model::IsFourBit(weights)) {
+    const bool narrow = weights == Precision::kFp8 && activations != Precision::kBf16;
+    return narrow ? MathType::kFp8 : MathType::kBf16;
+  }
+  if (activations == Precision::kBf16) {
+    return profile.w4a16.value;
+  }
+  return activations == Precision::kFp8 ? profile.w4a8.value : MathType::kFp4;
 }
 
-absl::StatusOr<ModelTiming> MakeModelTiming(const Profile& profile,
-                                            const model::ModelConfig& config,
-                                            const NumericFormat& format, int64_t chips) {
-  if (absl::Status status = CheckInputs(profile, config, format, chips); !status.ok()) {
+absl::StatusOr<ModelTiming> MakeModelTiming(const Profile& profile, const ModelCard& card,
+                                            const Parallelism& parallelism, int64_t block_tokens) {
+  absl::Status status = model::Validate(card);
+  if (status.ok()) {
+    status = CheckGroup(profile, parallelism);
+  }
+  if (!status.ok()) {
     return status;
   }
-  const double layers = static_cast<double>(config.layers);
-  const double width = static_cast<double>(config.width);
-  const double t = static_cast<double>(chips);
-  const double head_size = static_cast<double>(config.head_size);
+  const double chips = Real(parallelism.chips);
+  const double split = parallelism.data_parallel_attention ? 1.0 : chips;
+  const double bytes =
+      card.weight_bytes > 0 ? card.weight_bytes : model::BytesPerValue(card.weights);
   ModelTiming m;
-  m.layers = config.layers;
-  m.chips = chips;
-  m.linear_math = LinearMath(profile, format.weights);
-  m.attention_math = format.attention;
-  m.layer_parameters = static_cast<double>(config.layer_parameters());
-  m.head_parameters = width * static_cast<double>(config.vocabulary);
-  const double stored = StoredBits(config) / 8.0;
-  m.weight_bytes_per_parameter = format.weight_bytes > 0 ? format.weight_bytes
-                                 : stored > 0            ? stored
-                                                         : UsualBytes(format.weights);
-  m.attention_flops_per_pair = 4.0 * layers * static_cast<double>(config.heads) * head_size;
-  // KV heads are spread over the chips; beyond their number they replicate.
-  const double spread = static_cast<double>(std::min(chips, config.kv_heads));
-  m.kv_row_bytes_per_chip =
-      layers * 2.0 * static_cast<double>(config.kv_heads) * head_size * format.kv_bytes / spread;
-  m.activation_bytes_per_token = kActivationPasses * layers * width * format.activation_bytes / t;
-  if (chips > 1) {
-    m.link_bytes_per_token = layers * 2.0 * (2.0 * (t - 1.0) / t) * width * format.activation_bytes;
-    m.collectives = 2 * config.layers;
+  m.name = card.name;
+  m.parallelism = parallelism;
+  m.rules = ShapeRules{block_tokens, static_cast<int64_t>(profile.query_tile.value), card.window()};
+  m.layers = card.layers();
+  m.chips = parallelism.chips;
+  m.linear_math = ProductMath(profile, card.weights, card.activations);
+  m.expert_math = ProductMath(profile, card.expert_weights, card.activations);
+  m.rows_share = 1.0 / (chips / split);
+  m.head_width = Real(card.width);
+  m.head_parameters = m.head_width * Real(card.vocabulary);
+  m.head_bytes_per_chip = m.head_parameters * bytes / split;
+  // A table of embeddings that is not the head is stored once, spread over the chips.
+  m.weight_bytes_stored =
+      m.head_bytes_per_chip * chips + (card.tied_head ? 0.0 : m.head_parameters * bytes);
+  for (const LayerGroup& group : card.groups) {
+    const LayerTiming layer = MakeLayer(card, group, parallelism);
+    m.weight_bytes_stored +=
+        layer.count * (layer.token_bytes * chips + layer.experts * layer.expert_bytes);
+    (group.window > 0 ? m.windowed_layers : m.full_layers) += group.count;
+    m.groups[m.group_count] = layer;
+    ++m.group_count;
   }
-  m.link_bandwidth = t <= profile.local_chips.value ? profile.local_bandwidth.value
-                                                    : profile.global_bandwidth.value;
+  SetAttention(card, parallelism, &m);
+  m.activation_bytes_per_token =
+      kActivationPasses * Real(m.layers) * Real(card.width) * kResidualBytes / chips;
+  m.link_bandwidth = chips <= profile.local_chips.value ? profile.local_bandwidth.value
+                                                        : profile.global_bandwidth.value;
   return m;
+}
+
+MemoryPlan PlanMemory(const Profile& profile, const ModelTiming& timing) {
+  MemoryPlan plan;
+  plan.capacity = profile.hbm_capacity.value * Real(timing.chips);
+  plan.usable = plan.capacity * kUsableMemory;
+  plan.weights = timing.weight_bytes_stored;
+  plan.bytes_per_block = timing.kv_row_bytes_stored * Real(timing.rules.block_tokens);
+  plan.kv_blocks = static_cast<int64_t>((plan.usable - plan.weights) / plan.bytes_per_block);
+  return plan;
+}
+
+std::string DescribeMemory(const MemoryPlan& plan, const ModelTiming& timing) {
+  return absl::StrFormat(
+      "%s on %d chip%s: %.1f GB of memory x %.1f usable - %.1f GB of weights leave %.1f GB, %d KV "
+      "blocks of %.0f bytes",
+      timing.name, timing.chips, timing.chips == 1 ? "" : "s", plan.capacity / 1e9, kUsableMemory,
+      plan.weights / 1e9, std::max(0.0, plan.usable - plan.weights) / 1e9,
+      std::max<int64_t>(plan.kv_blocks, 0), plan.bytes_per_block);
 }
 
 }  // namespace scoville::device

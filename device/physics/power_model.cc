@@ -13,6 +13,9 @@ namespace {
 // What a chip that waits for its links saves of its clock-tree power.
 constexpr double kCommActivitySaving = 0.5;
 constexpr double kBitsPerByte = 8.0;
+// The temperature leakage is given for, and the coolest one the table of its factors begins at.
+constexpr double kReferenceCelsius = 60.0;
+constexpr double kCoolest = -40.0;
 
 // The most that (a x + b y) / (x^p + y^p)^(1/p) can be: Hölder's bound, for the rates `a` and `b`
 // of two resources that overlap with exponent p.
@@ -36,14 +39,21 @@ absl::string_view IdleStateName(IdleState state) {
 
 PowerModel::PowerModel(const Profile& profile, int64_t chips)
     : chips_(chips),
+      retention_watts_(profile.retention_power.value),
       off_watts_(profile.off_power.value),
       parked_watts_(profile.parked_power.value),
       host_gap_activity_(profile.host_gap_activity.value),
       hbm_joules_per_byte_(kBitsPerByte * profile.hbm_energy_per_bit.value),
       link_joules_per_byte_(kBitsPerByte * profile.link_energy_per_bit.value) {
   CHECK_GE(chips, 1);
+  for (double celsius = kCoolest; celsius <= profile.trip_temperature.value; celsius += 1.0) {
+    leakage_factors_.push_back(
+        std::exp(profile.leakage_slope.value * (celsius - kReferenceCelsius)));
+  }
   const double memory =
-      hbm_joules_per_byte_ * profile.bandwidth_efficiency.value * profile.hbm_bandwidth.value;
+      hbm_joules_per_byte_ *
+      std::max(profile.bandwidth_efficiency.value, profile.attention_bandwidth_efficiency.value) *
+      profile.hbm_bandwidth.value;
   // Links add to a step only while it also waits for the share of the bytes that is not hidden.
   const double links =
       chips == 1 ? 0.0
@@ -52,16 +62,19 @@ PowerModel::PowerModel(const Profile& profile, int64_t chips)
                        (1.0 - profile.hidden_collectives.value);
   for (const PState& s : profile.pstates) {
     Row row;
-    row.busy_static = profile.retention_power.value + profile.leakage_power.value * s.leakage_ratio;
+    row.leakage = profile.leakage_power.value * s.leakage_ratio;
     row.activity = profile.activity_power.value * s.activity_ratio;
     double worst = links;
     for (int math = 0; math < kMathTypes; ++math) {
-      row.energy_per_flop[math] = profile.energy_per_flop[math].value * s.switching_ratio;
-      const double compute = row.energy_per_flop[math] * profile.compute_efficiency.value *
-                             profile.peak[math].value / s.slowdown;
+      const MathType type = static_cast<MathType>(math);
+      row.energy_per_flop[math] = profile.EnergyPerFlop(type) * s.switching_ratio;
+      const double efficiency =
+          std::max(profile.Efficiency(type), profile.attention_efficiency.value);
+      const double compute =
+          row.energy_per_flop[math] * efficiency * profile.Peak(type) / s.slowdown;
       worst = std::max(worst, WorstMix(compute, memory, profile.overlap.value));
     }
-    row.worst_case = row.busy_static + row.activity + worst;
+    row.worst_case = Static(row, TripLeakage()) + row.activity + worst;
     table_.push_back(row);
   }
 }
@@ -76,30 +89,38 @@ Power PowerModel::ToPower(double watts_per_chip) const {
   return Power(std::llround(watts_per_chip * static_cast<double>(chips_) * 1e3));
 }
 
-Power PowerModel::Idle(IdleState idle, int state) const {
+double PowerModel::LeakageFactor(double celsius) const {
+  const double place =
+      std::clamp(celsius - kCoolest, 0.0, static_cast<double>(leakage_factors_.size() - 1));
+  const size_t below = std::min(static_cast<size_t>(place), leakage_factors_.size() - 2);
+  const double share = place - static_cast<double>(below);
+  return leakage_factors_[below] + share * (leakage_factors_[below + 1] - leakage_factors_[below]);
+}
+
+Power PowerModel::Idle(IdleState idle, int state, double leakage) const {
   switch (idle) {
     case IdleState::kOff:
       return ToPower(off_watts_);
     case IdleState::kParked:
       return ToPower(parked_watts_);
     case IdleState::kWarm:
-      return ToPower(At(0).busy_static);
+      return ToPower(Static(At(0), leakage));
     case IdleState::kHot:
-      return ToPower(At(state).busy_static + At(state).activity);
+      return ToPower(Static(At(state), leakage) + At(state).activity);
   }
   CHECK(false);
 }
 
-Power PowerModel::HostGap(int state) const {
-  return ToPower(At(state).busy_static + host_gap_activity_ * At(state).activity);
+Power PowerModel::HostGap(int state, double leakage) const {
+  return ToPower(Static(At(state), leakage) + host_gap_activity_ * At(state).activity);
 }
 
-ForwardPower PowerModel::ForwardParts(const StepPrice& price, int state) const {
+ForwardPower PowerModel::ForwardParts(const StepPrice& price, int state, double leakage) const {
   const Row& row = At(state);
   const double chips = static_cast<double>(chips_);
   ForwardPower parts;
-  parts.floor =
-      chips * (row.busy_static + (1.0 - kCommActivitySaving * price.comm_share) * row.activity);
+  parts.floor = chips * (Static(row, leakage) +
+                         (1.0 - kCommActivitySaving * price.comm_share) * row.activity);
   if (price.forward_seconds <= 0) {
     return parts;
   }
@@ -110,8 +131,8 @@ ForwardPower PowerModel::ForwardParts(const StepPrice& price, int state) const {
   const auto bytes = [&](const StepTerm& t) {
     return hbm_joules_per_byte_ * t.bytes_per_chip * chips * per_second;
   };
-  parts.linear_flops = flops(price.linear);
-  parts.linear_bytes = bytes(price.linear);
+  parts.linear_flops = flops(price.linear) + flops(price.experts);
+  parts.linear_bytes = bytes(price.linear) + bytes(price.experts);
   parts.attention_flops = flops(price.attention[0]) + flops(price.attention[1]);
   parts.attention_bytes = bytes(price.attention[0]) + bytes(price.attention[1]);
   parts.head_flops = flops(price.head);
@@ -120,12 +141,12 @@ ForwardPower PowerModel::ForwardParts(const StepPrice& price, int state) const {
   return parts;
 }
 
-Power PowerModel::Forward(const StepPrice& price, int state) const {
-  return Power(std::llround(ForwardParts(price, state).total() * 1e3));
+Power PowerModel::Forward(const StepPrice& price, int state, double leakage) const {
+  return Power(std::llround(ForwardParts(price, state, leakage).total() * 1e3));
 }
 
-Energy PowerModel::StepEnergy(const StepPrice& price, int state) const {
-  return HostGap(state) * price.host_gap + Forward(price, state) * price.forward;
+Energy PowerModel::StepEnergy(const StepPrice& price, int state, double leakage) const {
+  return HostGap(state, leakage) * price.host_gap + Forward(price, state, leakage) * price.forward;
 }
 
 Power PowerModel::WorstCase(int state) const {

@@ -69,14 +69,24 @@ struct Profile {
   // A what-if is never a default, and reports that use it say that it is no forecast.
   bool what_if = false;
 
-  // Matrix rates at the top clock, FLOP/s, and the rates mixed-width products run at.
-  ProfileNumber peak[kMathTypes];  // by MathType
+  // Matrix rates at the top clock, FLOP/s, and the rates mixed-width products run at. A chip that
+  // lacks a narrow type runs it at the next wider one: Peak() and RunsAt() say which.
+  ProfileNumber peak[kMathTypes];  // by MathType; 0: lacking
   ProfileMath w4a8;
   ProfileMath w4a16;
-  ProfileNumber compute_efficiency;    // eta_F
-  ProfileNumber bandwidth_efficiency;  // eta_B
-  ProfileNumber row_tile;              // rows a matrix product is rounded up to
-  ProfileNumber query_tile;            // query rows that share one pass over the KV cache
+  ProfileNumber efficiency[kMathTypes];  // eta_F of matrix products, by MathType
+  ProfileNumber bandwidth_efficiency;    // eta_B
+  // Of attention kernels; the matrix products' unless given.
+  ProfileNumber attention_efficiency;
+  ProfileNumber attention_bandwidth_efficiency;
+  ProfileNumber row_tile;           // rows a matrix product is rounded up to
+  ProfileNumber column_tile;        // columns likewise; 1: columns fill every unit evenly
+  ProfileNumber compute_units;      // tiles that run at once; 1: no rounding up to whole waves
+  ProfileNumber query_tile;         // query rows that share one pass over the KV cache
+  ProfileNumber gemm_latency;       // s, fixed part of one matrix product
+  ProfileNumber attention_latency;  // s, fixed part of one layer's attention
+  ProfileNumber skew_share;         // of (longest - mean) context that a decode batch waits for
+  ProfileNumber expert_imbalance;   // gamma: busiest over mean chip, experts spread over chips
 
   // Memory (bytes, B/s) and links (B/s in one direction; chips in a domain).
   ProfileNumber hbm_capacity;
@@ -125,6 +135,18 @@ struct Profile {
   ProfileNumber energy_per_flop[kMathTypes];  // J/FLOP at V0, by MathType
   ProfileNumber hbm_energy_per_bit;           // J/bit
   ProfileNumber link_energy_per_bit;          // J/bit
+
+  // Heat: two nodes, junction and sink (K/W and s), temperatures in degrees C.
+  ProfileNumber junction_resistance;
+  ProfileNumber junction_time;
+  ProfileNumber sink_resistance;
+  ProfileNumber sink_time;
+  ProfileNumber inlet_temperature;
+  ProfileNumber throttle_temperature;  // above: one clock state down per throttle_interval
+  ProfileNumber release_temperature;   // below: up again
+  ProfileNumber trip_temperature;      // the device stops
+  ProfileNumber throttle_interval;     // s
+
   ProfileNumber overhead_power;  // W of host, network and rack per chip; never in device power
 
   // Made at load.
@@ -133,9 +155,20 @@ struct Profile {
   // Over name, values, statuses and ranges in the schema's order; not over texts and layout.
   Hash128 content_hash;
 
-  double Peak(MathType type) const { return peak[static_cast<int>(type)].value; }
+  // The type that products of `type` run at: itself, or the next wider one the chip has.
+  MathType RunsAt(MathType type) const {
+    int index = static_cast<int>(type);
+    while (peak[index].value == 0) {
+      ++index;  // bf16 is always there
+    }
+    return static_cast<MathType>(index);
+  }
+  double Peak(MathType type) const { return peak[static_cast<int>(RunsAt(type))].value; }
+  double Efficiency(MathType type) const {
+    return efficiency[static_cast<int>(RunsAt(type))].value;
+  }
   double EnergyPerFlop(MathType type) const {
-    return energy_per_flop[static_cast<int>(type)].value;
+    return energy_per_flop[static_cast<int>(RunsAt(type))].value;
   }
   int top_state() const { return static_cast<int>(pstates.size()) - 1; }
   Power TdpPower() const { return Power(static_cast<int64_t>(tdp.value * 1000.0 + 0.5)); }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,8 +19,6 @@ namespace scoville::device {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-// Warm idle at this temperature is the most a chip draws without anyone's decision.
-constexpr double kTripCelsius = 105.0;
 constexpr double kReferenceCelsius = 60.0;
 constexpr int64_t kMaxClockStates = 64;
 
@@ -34,6 +33,8 @@ enum class Dimension : uint8_t {
   kVoltageSlope,
   kPower,
   kPerKelvin,
+  kTemperature,
+  kThermalResistance,
   kEnergyPerFlop,
   kEnergyPerBit
 };
@@ -64,6 +65,8 @@ constexpr ProfileUnit kUnits[] = {
     {Dimension::kPower, "W", 1.0},
     {Dimension::kPower, "mW", 1e-3},
     {Dimension::kPerKelvin, "1/K", 1.0},
+    {Dimension::kTemperature, "C", 1.0},
+    {Dimension::kThermalResistance, "K/W", 1.0},
     {Dimension::kEnergyPerFlop, "pJ/FLOP", 1e-12},
     {Dimension::kEnergyPerBit, "pJ/bit", 1e-12},
 };
@@ -75,6 +78,10 @@ struct Field {
   double low;  // allowed whatever the file's own range says, SI
   double high;
   bool whole = false;
+  // A field that may be left out takes the number that another field has (`like`), or is exactly
+  // `absent`: no such effect.
+  const ProfileNumber* like = nullptr;
+  std::optional<double> absent = std::nullopt;
 };
 
 // The schema, in the order of the content hash.
@@ -82,13 +89,25 @@ std::vector<Field> Fields(Profile* p) {
   using D = Dimension;
   const double tiny = std::numeric_limits<double>::min();  // "above zero"
   return {
-      {"peak_fp4", &p->peak[0], D::kRate, tiny, 1e18},
-      {"peak_fp8", &p->peak[1], D::kRate, tiny, 1e18},
+      {"peak_fp4", &p->peak[0], D::kRate, tiny, 1e18, false, nullptr, 0.0},
+      {"peak_fp8", &p->peak[1], D::kRate, tiny, 1e18, false, nullptr, 0.0},
       {"peak_bf16", &p->peak[2], D::kRate, tiny, 1e18},
-      {"compute_efficiency", &p->compute_efficiency, D::kNone, 0.01, 1},
+      {"compute_efficiency", &p->efficiency[2], D::kNone, 0.01, 1},
+      {"compute_efficiency_fp8", &p->efficiency[1], D::kNone, 0.01, 1, false, &p->efficiency[2]},
+      {"compute_efficiency_fp4", &p->efficiency[0], D::kNone, 0.01, 1, false, &p->efficiency[1]},
       {"bandwidth_efficiency", &p->bandwidth_efficiency, D::kNone, 0.01, 1},
+      {"attention_efficiency", &p->attention_efficiency, D::kNone, 0.01, 1, false,
+       &p->efficiency[2]},
+      {"attention_bandwidth_efficiency", &p->attention_bandwidth_efficiency, D::kNone, 0.01, 1,
+       false, &p->bandwidth_efficiency},
       {"row_tile", &p->row_tile, D::kNone, 1, 4096, true},
+      {"column_tile", &p->column_tile, D::kNone, 1, 4096, true, nullptr, 1.0},
+      {"compute_units", &p->compute_units, D::kNone, 1, 65536, true, nullptr, 1.0},
       {"query_tile", &p->query_tile, D::kNone, 1, 65536, true},
+      {"gemm_latency", &p->gemm_latency, D::kTime, 0, 1, false, nullptr, 0.0},
+      {"attention_latency", &p->attention_latency, D::kTime, 0, 1, false, nullptr, 0.0},
+      {"skew_share", &p->skew_share, D::kNone, 0, 1, false, nullptr, 0.0},
+      {"expert_imbalance", &p->expert_imbalance, D::kNone, 1, 16, false, nullptr, 1.0},
       {"hbm_capacity", &p->hbm_capacity, D::kBytes, 1e6, 1e15},
       {"hbm_bandwidth", &p->hbm_bandwidth, D::kBandwidth, 1e6, 1e16},
       {"local_bandwidth", &p->local_bandwidth, D::kBandwidth, 1e6, 1e15},
@@ -122,11 +141,20 @@ std::vector<Field> Fields(Profile* p) {
       {"parked_power", &p->parked_power, D::kPower, 0, 1e5},
       {"off_power", &p->off_power, D::kPower, 0, 1e5},
       {"parked_exit", &p->parked_exit, D::kTime, 0, 60},
-      {"energy_fp4", &p->energy_per_flop[0], D::kEnergyPerFlop, 0, 1e-9},
-      {"energy_fp8", &p->energy_per_flop[1], D::kEnergyPerFlop, 0, 1e-9},
+      {"energy_fp4", &p->energy_per_flop[0], D::kEnergyPerFlop, 0, 1e-9, false, nullptr, 0.0},
+      {"energy_fp8", &p->energy_per_flop[1], D::kEnergyPerFlop, 0, 1e-9, false, nullptr, 0.0},
       {"energy_bf16", &p->energy_per_flop[2], D::kEnergyPerFlop, 0, 1e-9},
       {"hbm_energy", &p->hbm_energy_per_bit, D::kEnergyPerBit, 0, 1e-9},
       {"link_energy", &p->link_energy_per_bit, D::kEnergyPerBit, 0, 1e-9},
+      {"junction_resistance", &p->junction_resistance, D::kThermalResistance, 1e-6, 100},
+      {"junction_time", &p->junction_time, D::kTime, 1e-3, 1e4},
+      {"sink_resistance", &p->sink_resistance, D::kThermalResistance, 1e-6, 100},
+      {"sink_time", &p->sink_time, D::kTime, 1e-3, 1e5},
+      {"inlet_temperature", &p->inlet_temperature, D::kTemperature, -40, 100},
+      {"throttle_temperature", &p->throttle_temperature, D::kTemperature, 0, 200},
+      {"release_temperature", &p->release_temperature, D::kTemperature, 0, 200},
+      {"trip_temperature", &p->trip_temperature, D::kTemperature, 0, 200},
+      {"throttle_interval", &p->throttle_interval, D::kTime, 1e-6, 10},
       {"overhead_power", &p->overhead_power, D::kPower, 0, 1e5},
   };
 }
@@ -203,6 +231,18 @@ absl::Status ReadRange(const YamlMap& map, double scale, ProfileNumber* number) 
 }
 
 absl::Status ReadNumber(const YamlMap& root, const Field& field) {
+  if (!root.Has(field.key)) {
+    if (field.like != nullptr) {
+      *field.number = *field.like;
+      return absl::OkStatus();
+    }
+    if (field.absent) {
+      // What the chip lacks, or the model of it leaves out, weakens no figure.
+      field.number->value = *field.absent;
+      field.number->status = NumberStatus::kPublished;
+      return absl::OkStatus();
+    }
+  }
   ASSIGN_OR_RETURN(const YamlNode node, root.Node(field.key));
   if (node.is_null()) {
     return node.Error("null; an unknown number is an assumption with a range and a reason");
@@ -301,9 +341,9 @@ absl::Status CheckTogether(const YamlMap& root, const Profile& p) {
   const double leakage = p.leakage_power.value * p.pstates.front().leakage_ratio;
   const double tail =
       p.retention_power.value +
-      leakage * std::exp(p.leakage_slope.value * (kTripCelsius - kReferenceCelsius));
+      leakage * std::exp(p.leakage_slope.value * (p.trip_temperature.value - kReferenceCelsius));
   if (tail >= p.tdp.value) {
-    return root.Error("tdp", absl::StrCat("idle at ", kTripCelsius, " C draws ", tail,
+    return root.Error("tdp", absl::StrCat("idle at ", p.trip_temperature.value, " C draws ", tail,
                                           " W, not below the TDP: no cap could ever hold"));
   }
   if (p.off_power.value > p.parked_power.value ||
@@ -312,6 +352,20 @@ absl::Status CheckTogether(const YamlMap& root, const Profile& p) {
   }
   if (p.burst_power.value < p.tdp.value) {
     return root.Error("burst_power", "below the TDP");
+  }
+  for (int narrow = 0; narrow < kMathTypes - 1; ++narrow) {
+    const absl::string_view type = MathTypeName(static_cast<MathType>(narrow));
+    if ((p.peak[narrow].value > 0) != (p.energy_per_flop[narrow].value > 0)) {
+      return root.Error(
+          absl::StrCat("energy_", type),
+          absl::StrCat("peak_", type, " and energy_", type, " stand together or not at all"));
+    }
+  }
+  if (p.release_temperature.value >= p.throttle_temperature.value ||
+      p.throttle_temperature.value >= p.trip_temperature.value ||
+      p.inlet_temperature.value >= p.release_temperature.value) {
+    return root.Error("release_temperature",
+                      "expected inlet < release < throttle < trip temperature");
   }
   if (p.global_chips.value < p.local_chips.value) {
     return root.Error("global_chips", "fewer than local_chips");

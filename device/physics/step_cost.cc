@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/status_macros.h"
+#include "device/physics/token_cost.h"
 
 namespace scoville::device {
 
@@ -23,96 +24,118 @@ struct Seconds {
   double total() const { return host + compute + memory + comm + fixed; }
 };
 
-double Padded(int64_t rows, double tile) {
-  return std::ceil(static_cast<double>(rows) / tile) * tile;
-}
-
 // Everything about a step that does not depend on its clock; compute_seconds at the top clock.
 struct Work {
-  StepTerm linear;
+  const TokenCost* tokens = nullptr;
   StepTerm attention[kStepRoles];
   StepTerm head;
-  double link_bytes = 0;
+  double skew_seconds = 0;         // waiting for the longest context among the decodes
   double weight_and_kv_bytes = 0;  // per chip, for MBU
   double flops_model = 0;
   double ideal_seconds = 0;  // model FLOPs at the peaks, for MFU
 };
 
-void SetTimes(const Profile& profile, const ModelTiming& model, MathType math, StepTerm* term) {
-  const double rate =
-      static_cast<double>(model.chips) * profile.compute_efficiency.value * profile.Peak(math);
-  term->math = math;
-  term->compute_seconds = term->flops_executed / rate;
-  term->memory_seconds =
-      term->bytes_per_chip / (profile.bandwidth_efficiency.value * profile.hbm_bandwidth.value);
+StepTerm PriceAttention(const Profile& profile, const ModelTiming& model, const StepShape& shape,
+                        int role) {
+  const double full = static_cast<double>(model.full_layers);
+  const double windowed = static_cast<double>(model.windowed_layers);
+  const auto count = [](int64_t value) { return static_cast<double>(value); };
+  StepTerm term;
+  term.math = model.attention_math;
+  term.flops_executed = model.flops_per_pair[role] * (full * count(shape.attention_pairs[role]) +
+                                                      windowed * count(shape.windowed_pairs[role]));
+  if (role == static_cast<int>(StepRole::kPrefill)) {
+    term.flops_executed +=
+        model.flops_per_expanded * (full + windowed) * count(shape.expanded_rows);
+  }
+  const double written = (full + windowed) * count(shape.tokens[role]);
+  term.bytes_per_chip =
+      model.kv_row_bytes_per_chip * (full * count(shape.kv_rows_read[role]) +
+                                     windowed * count(shape.windowed_rows_read[role]) + written);
+  term.compute_seconds =
+      term.flops_executed / (static_cast<double>(model.chips) * profile.attention_efficiency.value *
+                             profile.Peak(model.attention_math));
+  term.memory_seconds = term.bytes_per_chip / (profile.attention_bandwidth_efficiency.value *
+                                               profile.hbm_bandwidth.value);
+  return term;
 }
 
-Work Measure(const Profile& profile, const ModelTiming& model, const StepShape& shape) {
+// What uneven contexts add: a share of the time that all decodes would take with the longest one.
+double SkewSeconds(const Profile& profile, const ModelTiming& model, const StepShape& shape,
+                   double memory_seconds) {
+  const int decode = static_cast<int>(StepRole::kDecode);
+  if (profile.skew_share.value == 0 || shape.kv_rows_read[decode] == 0 || model.full_layers == 0) {
+    return 0;
+  }
+  const double longest = static_cast<double>(shape.longest_decode * shape.sequences[decode]);
+  const double ratio = longest / static_cast<double>(shape.kv_rows_read[decode]);
+  return profile.skew_share.value * std::max(0.0, ratio - 1.0) * memory_seconds;
+}
+
+Work Measure(const Profile& profile, const ModelTiming& model, const StepShape& shape,
+             const TokenCost& tokens) {
   const double chips = static_cast<double>(model.chips);
-  const double tile = profile.row_tile.value;
-  const int64_t n = shape.total_tokens();
-  const double tokens = static_cast<double>(n);
   Work w;
-  const auto add_model_flops = [&](double flops, MathType math) {
-    w.flops_model += flops;
-    w.ideal_seconds += flops / (chips * profile.Peak(math));
-  };
-
-  const double layer_bytes = model.layer_parameters * model.weight_bytes_per_parameter / chips;
-  w.linear.flops_executed = 2.0 * model.layer_parameters * Padded(n, tile);
-  w.linear.bytes_per_chip = layer_bytes + model.activation_bytes_per_token * tokens;
-  SetTimes(profile, model, model.linear_math, &w.linear);
-  add_model_flops(2.0 * model.layer_parameters * tokens, model.linear_math);
-  w.weight_and_kv_bytes = layer_bytes;
-
+  w.tokens = &tokens;
+  w.flops_model = tokens.flops_model;
+  w.ideal_seconds = tokens.ideal_seconds;
+  w.weight_and_kv_bytes = tokens.weight_bytes;
   for (int role = 0; role < kStepRoles; ++role) {
-    StepTerm& term = w.attention[role];
-    term.flops_executed =
-        model.attention_flops_per_pair * static_cast<double>(shape.attention_pairs[role]);
-    term.bytes_per_chip = model.kv_row_bytes_per_chip *
-                          static_cast<double>(shape.kv_rows_read[role] + shape.tokens[role]);
-    SetTimes(profile, model, model.attention_math, &term);
-    add_model_flops(term.flops_executed, model.attention_math);
-    w.weight_and_kv_bytes += term.bytes_per_chip;
+    w.attention[role] = PriceAttention(profile, model, shape, role);
+    w.flops_model += w.attention[role].flops_executed;
+    w.ideal_seconds +=
+        w.attention[role].flops_executed / (chips * profile.Peak(model.attention_math));
+    w.weight_and_kv_bytes += w.attention[role].bytes_per_chip;
   }
-
-  if (shape.output_rows > 0) {
-    w.head.flops_executed = 2.0 * model.head_parameters * Padded(shape.output_rows, tile);
-    w.head.bytes_per_chip = model.head_parameters * model.weight_bytes_per_parameter / chips;
-    add_model_flops(2.0 * model.head_parameters * static_cast<double>(shape.output_rows),
-                    model.linear_math);
-    w.weight_and_kv_bytes += w.head.bytes_per_chip;
-  }
-  SetTimes(profile, model, model.linear_math, &w.head);
-  w.link_bytes = model.link_bytes_per_token * tokens;
+  w.skew_seconds = SkewSeconds(profile, model, shape,
+                               w.attention[static_cast<int>(StepRole::kDecode)].memory_seconds);
+  w.head = PriceHead(profile, model, shape.output_rows);
+  const double head_flops = 2.0 * model.head_parameters * static_cast<double>(shape.output_rows);
+  w.flops_model += head_flops;
+  w.ideal_seconds += head_flops / (chips * profile.Peak(model.linear_math));
+  w.weight_and_kv_bytes += w.head.bytes_per_chip;
   return w;
 }
 
-// Where the time goes at a clock `slowdown` times slower than the top one.
+// The products' and experts' time at a clock: each group of layers overlaps by itself.
+double RoofSeconds(const Profile& profile, const TokenCost& tokens, double slowdown) {
+  double sum = 0;
+  for (int i = 0; i < tokens.roof_count; ++i) {
+    const GroupCost& roof = tokens.roofs[i];
+    sum += Overlap(roof.compute_seconds * slowdown, roof.memory_seconds, profile.overlap.value);
+  }
+  return sum;
+}
+
+// Where the time goes at a clock `slowdown` times slower than the top one; `roof_seconds` is
+// RoofSeconds there.
 Seconds TimesAt(const Profile& profile, const ModelTiming& model, const StepShape& shape,
-                const Work& w, double slowdown, bool switched) {
+                const Work& w, double roof_seconds, double slowdown, bool switched) {
   const double p = profile.overlap.value;
   const auto roof = [p, slowdown](const StepTerm& t) {
     return Overlap(t.compute_seconds * slowdown, t.memory_seconds, p);
   };
-  double attention = roof(w.attention[0]) + roof(w.attention[1]);
+  double attention = roof(w.attention[0]) + roof(w.attention[1]) + w.skew_seconds;
   if (shape.tokens[0] > 0 && shape.tokens[1] > 0) {
     attention = attention * profile.mix_penalty.value;
   }
-  const double busy = roof(w.linear) + attention + roof(w.head);
+  const double busy = roof_seconds + attention + roof(w.head);
+  const TokenCost& t = *w.tokens;
 
   Seconds s;
-  s.host =
-      profile.host_step.value + profile.host_sequence.value * static_cast<double>(shape.sequences);
-  s.compute = (w.linear.compute_seconds + w.attention[0].compute_seconds +
-               w.attention[1].compute_seconds + w.head.compute_seconds) *
-              slowdown;
-  s.memory = std::max(0.0, busy - s.compute);
-  s.comm = (1.0 - profile.hidden_collectives.value) * w.link_bytes / model.link_bandwidth +
-           profile.hop_latency.value * profile.all_reduce_hops.value *
-               static_cast<double>(model.collectives);
+  s.host = profile.host_step.value +
+           profile.host_sequence.value * static_cast<double>(shape.total_sequences());
+  s.compute =
+      (t.linear.compute_seconds + t.experts.compute_seconds + w.attention[0].compute_seconds +
+       w.attention[1].compute_seconds + w.head.compute_seconds) *
+      slowdown;
+  s.compute = std::min(s.compute, busy);
+  s.memory = busy - s.compute;
+  s.comm = t.link_seconds;
   const double share = profile.issue_fixed_share.value;
-  s.fixed = static_cast<double>(model.layers) * profile.issue_latency.value *
+  const double layers = static_cast<double>(model.layers);
+  s.fixed = (layers * (profile.issue_latency.value + profile.attention_latency.value) +
+             t.latency_seconds) *
             (share + (1.0 - share) * slowdown);
   if (switched) {
     s.fixed += profile.clock_switch.value;
@@ -147,8 +170,8 @@ void CheckInputs(const Profile& profile, const StepShape& shape, StepClock clock
   CHECK_GE(clock.state, 0);
   CHECK_LE(clock.state, clock.wanted);
   CHECK_LE(clock.wanted, profile.top_state());
-  CHECK_GE(shape.sequences, 1);
-  CHECK_GE(shape.total_tokens(), shape.sequences);
+  CHECK_GE(shape.total_sequences(), 1);
+  CHECK_GE(shape.total_tokens(), shape.total_sequences());
   CHECK_GE(shape.output_rows, 0);
   for (int role = 0; role < kStepRoles; ++role) {
     CHECK_GE(shape.tokens[role], 0);
@@ -175,12 +198,19 @@ double Overlap(double x, double y, double p) {
   return high * std::sqrt(std::sqrt(1.0 + square * square));
 }
 
-StepPrice PriceStep(const Profile& profile, const ModelTiming& model, const StepShape& shape,
-                    StepClock clock) {
-  CheckInputs(profile, shape, clock);
-  const Work w = Measure(profile, model, shape);
+namespace {
+
+// `roof(state)`: RoofSeconds at a clock state.
+template <typename Roof>
+StepPrice Assemble(const Profile& profile, const ModelTiming& model, const StepShape& shape,
+                   StepClock clock, const TokenCost& tokens, Roof roof) {
+  const Work w = Measure(profile, model, shape, tokens);
+  const auto times = [&](int state) {
+    return TimesAt(profile, model, shape, w, roof(state), profile.pstates[state].slowdown,
+                   clock.switched);
+  };
   const double slowdown = profile.pstates[clock.state].slowdown;
-  const Seconds s = TimesAt(profile, model, shape, w, slowdown, clock.switched);
+  const Seconds s = times(clock.state);
   const double switching = clock.switched ? profile.clock_switch.value : 0.0;
   const double chips = static_cast<double>(model.chips);
 
@@ -188,31 +218,72 @@ StepPrice PriceStep(const Profile& profile, const ModelTiming& model, const Step
   price.duration = Round(s.total());
   price.host_gap = std::min(Round(s.host + switching), price.duration);
   price.forward = price.duration - price.host_gap;
-  price.stalls = Cut(clock.wanted == clock.state
-                         ? s
-                         : TimesAt(profile, model, shape, w, profile.pstates[clock.wanted].slowdown,
-                                   clock.switched),
-                     price.duration);
-  price.linear = w.linear;
+  price.stalls = Cut(clock.wanted == clock.state ? s : times(clock.wanted), price.duration);
+  price.linear = tokens.linear;
+  price.experts = tokens.experts;
   price.attention[0] = w.attention[0];
   price.attention[1] = w.attention[1];
   price.head = w.head;
-  for (StepTerm* term : {&price.linear, &price.attention[0], &price.attention[1], &price.head}) {
+  double hbm = 0;
+  for (StepTerm* term :
+       {&price.linear, &price.experts, &price.attention[0], &price.attention[1], &price.head}) {
     term->compute_seconds *= slowdown;
     price.flops_executed += term->flops_executed;
+    hbm += term->bytes_per_chip;
   }
-  price.link_bytes_per_chip = w.link_bytes;
+  price.link_bytes_per_chip = tokens.link_bytes;
   price.forward_seconds = s.compute + s.memory + s.comm + (s.fixed - switching);
   price.comm_share = price.forward_seconds > 0 ? s.comm / price.forward_seconds : 0.0;
   price.flops_model = w.flops_model;
-  const double hbm = w.linear.bytes_per_chip + w.attention[0].bytes_per_chip +
-                     w.attention[1].bytes_per_chip + w.head.bytes_per_chip;
   price.hbm_bytes = Bytes(std::llround(hbm * chips));
-  price.link_bytes = Bytes(std::llround(w.link_bytes * chips));
+  price.link_bytes = Bytes(std::llround(tokens.link_bytes * chips));
   const double seconds = s.total();
   price.mfu = seconds > 0 ? w.ideal_seconds / seconds : 0.0;
   price.mbu = seconds > 0 ? w.weight_and_kv_bytes / (seconds * profile.hbm_bandwidth.value) : 0.0;
   return price;
+}
+
+}  // namespace
+
+StepPrice PriceStep(const Profile& profile, const ModelTiming& model, const StepShape& shape,
+                    StepClock clock) {
+  CheckInputs(profile, shape, clock);
+  const TokenCost tokens = PriceTokens(profile, model, shape.total_tokens());
+  return Assemble(profile, model, shape, clock, tokens, [&](int state) {
+    return RoofSeconds(profile, tokens, profile.pstates[state].slowdown);
+  });
+}
+
+struct StepPricer::Entry {
+  TokenCost cost;
+  std::vector<double> roof_seconds;  // by clock state
+};
+
+StepPricer::StepPricer(const Profile* profile, const ModelTiming& model, int64_t max_tokens)
+    : profile_(profile), model_(model), entries_(static_cast<size_t>(max_tokens) + 1) {}
+StepPricer::~StepPricer() = default;
+
+const StepPricer::Entry& StepPricer::At(int64_t tokens) {
+  std::unique_ptr<Entry>& entry = entries_[static_cast<size_t>(tokens)];
+  if (entry == nullptr) {
+    entry = std::make_unique<Entry>();
+    entry->cost = PriceTokens(*profile_, model_, tokens);
+    for (const PState& state : profile_->pstates) {
+      entry->roof_seconds.push_back(RoofSeconds(*profile_, entry->cost, state.slowdown));
+    }
+  }
+  return *entry;
+}
+
+StepPrice StepPricer::Price(const StepShape& shape, StepClock clock) {
+  const int64_t tokens = shape.total_tokens();
+  if (tokens >= static_cast<int64_t>(entries_.size())) {
+    return PriceStep(*profile_, model_, shape, clock);
+  }
+  CheckInputs(*profile_, shape, clock);
+  const Entry& entry = At(tokens);
+  return Assemble(*profile_, model_, shape, clock, entry.cost,
+                  [&](int state) { return entry.roof_seconds[static_cast<size_t>(state)]; });
 }
 
 }  // namespace scoville::device

@@ -1,15 +1,18 @@
 // Prices one forward pass: how long it takes, what it waits for, what it moves and multiplies.
 //
 // A pure function of the profile, the model, the step's sums and the clock; no loop over sequences,
-// no allocation, only + - * / and sqrt, so the same bits come out on every machine.
+// only + - * / and sqrt, so the same bits come out on every machine. Formulas: README.md here.
 //
 // Units: Duration in ns, rounded once per step; FLOPs over all chips of the device, bytes per chip,
-// seconds as doubles inside StepTerm. Ownership: plain values. Threading: none.
-// Errors: a shape without tokens or a clock state out of range is a CHECK failure.
+// seconds as doubles inside StepTerm. Ownership: plain values; StepPricer borrows the profile.
+// Threading: PriceStep none, a StepPricer one thread. Errors: a shape without tokens or a clock
+// state out of range is a CHECK failure.
 #ifndef SCOVILLE_DEVICE_PHYSICS_STEP_COST_H_
 #define SCOVILLE_DEVICE_PHYSICS_STEP_COST_H_
 
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "base/units.h"
 #include "device/physics/model_timing.h"
@@ -48,7 +51,7 @@ struct StepClock {
 
 // One kind of work in a step.
 struct StepTerm {
-  double flops_executed = 0;   // all chips, rows rounded up to tiles
+  double flops_executed = 0;   // all chips, rounded up to tiles
   double bytes_per_chip = 0;   // HBM
   double compute_seconds = 0;  // t_c at the step's clock
   double memory_seconds = 0;   // t_m
@@ -61,7 +64,8 @@ struct StepPrice {
   Duration forward;
   StallTimes stalls;
 
-  StepTerm linear;
+  StepTerm linear;   // products that every token runs through, and activations
+  StepTerm experts;  // routed experts
   StepTerm attention[kStepRoles];
   StepTerm head;
   double link_bytes_per_chip = 0;
@@ -84,6 +88,31 @@ inline StepPrice PriceStep(const Profile& profile, const ModelTiming& model, con
                            int state) {
   return PriceStep(profile, model, shape, StepClock{state, state, false});
 }
+
+// The same prices, faster: what depends on the number of tokens alone is remembered per number.
+// One for all devices of a deployment.
+class StepPricer {
+ public:
+  // `max_tokens` bounds what is remembered; larger steps are priced from scratch.
+  StepPricer(const Profile* profile, const ModelTiming& model, int64_t max_tokens);
+  ~StepPricer();
+  StepPricer(const StepPricer&) = delete;
+  StepPricer& operator=(const StepPricer&) = delete;
+
+  StepPrice Price(const StepShape& shape, StepClock clock);
+
+  const Profile& profile() const { return *profile_; }
+  const ModelTiming& model() const { return model_; }
+
+ private:
+  struct Entry;
+
+  const Entry& At(int64_t tokens);
+
+  const Profile* const profile_;
+  const ModelTiming model_;
+  std::vector<std::unique_ptr<Entry>> entries_;  // by tokens; nullptr: not asked for yet
+};
 
 // (x^p + y^p)^(1/p) for p in {1, 2, 4, infinity}: two resources that overlap partly.
 double Overlap(double x, double y, double p);

@@ -27,12 +27,12 @@ void RunInput(absl::Span<const uint8_t> input) {
   config.kv_heads = 2;
   config.head_size = 16;
   config.vocabulary = 256;
-  const auto timing = device::MakeModelTiming(*profile, config, device::NumericFormat(), 1);
+  const auto timing = device::MakeModelTiming(*profile, model::CardOf(config), device::Parallelism());
   if (!timing.ok()) {
     return;
   }
   device::StepShape shape;
-  shape.Add({device::StepRole::kDecode, 100, 1, 1, 0}, 16, 128);
+  shape.Add({device::StepRole::kDecode, 100, 1, 1, 0}, timing->rules);
   const device::PowerModel power(*profile, 1);
   for (int state = 0; state < power.states(); ++state) {
     const auto price = device::PriceStep(*profile, *timing, shape, state);

@@ -107,8 +107,9 @@ class Core {
       device::DeviceOptions device_options;
       device_options.id = DeviceId{static_cast<uint32_t>(i)};
       device_options.kv_blocks = options.kv_blocks;
-      auto device = device::Device::Create(&loop, &profile, SmallConfig(), device_options,
-                                           std::make_unique<device::SyntheticExecutor>(&drawable));
+      auto device =
+          device::Device::Create(&loop, &profile, model::CardOf(SmallConfig()), device_options,
+                                 std::make_unique<device::SyntheticExecutor>(&drawable));
       CHECK(device.ok());
       devices.push_back(*std::move(device));
     }

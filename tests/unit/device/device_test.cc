@@ -32,7 +32,7 @@ class LateExecutor final : public Executor {
 class DeviceTest : public testing::Test {
  protected:
   std::unique_ptr<Device> Make(const DeviceOptions& options, Duration host_delay = Nanoseconds(1)) {
-    auto device = Device::Create(&loop_, &profile_, tests::SmallConfig(), options,
+    auto device = Device::Create(&loop_, &profile_, model::CardOf(tests::SmallConfig()), options,
                                  std::make_unique<LateExecutor>(&loop_, host_delay));
     CHECK(device.ok());
     return *std::move(device);
@@ -112,9 +112,9 @@ TEST_F(DeviceTest, AStepUnderALowerCapIsSlowerAndStaysBelowIt) {
 }
 
 TEST_F(DeviceTest, ACapThatCannotBeKeptIsRefusedWithTheLeastThatCan) {
-  const auto refused =
-      Device::Create(&loop_, &profile_, tests::SmallConfig(), {.cap = Watts(100), .kv_blocks = 64},
-                     std::make_unique<LateExecutor>(&loop_, Nanoseconds(1)));
+  const auto refused = Device::Create(&loop_, &profile_, model::CardOf(tests::SmallConfig()),
+                                      {.cap = Watts(100), .kv_blocks = 64},
+                                      std::make_unique<LateExecutor>(&loop_, Nanoseconds(1)));
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(refused.status().message().find("cannot be kept"), absl::string_view::npos);
 }
@@ -134,7 +134,7 @@ TEST_F(DeviceTest, RefusesWhatDoesNotFitWithTheArithmetic) {
   huge.layers = 200'000;
   huge.parameters = huge.layer_parameters();
   huge.weight_bytes = huge.parameters;
-  const auto device = Device::Create(&loop_, &profile_, huge, {},
+  const auto device = Device::Create(&loop_, &profile_, model::CardOf(huge), {},
                                      std::make_unique<LateExecutor>(&loop_, Nanoseconds(1)));
   EXPECT_EQ(device.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(device.status().message().find("does not fit"), absl::string_view::npos);

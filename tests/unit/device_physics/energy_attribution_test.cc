@@ -82,13 +82,13 @@ class AttributionTest : public ::testing::Test {
                                         const std::vector<SequenceWork>& work, int state) {
     price_ = PriceStep(profile_, model, ShapeOf(work), state);
     std::vector<SequenceEnergy> out(work.size());
-    AttributeStep(power, price_, state, work, kTestBlock, 128, absl::MakeSpan(out));
+    AttributeStep(power, model, price_, state, 1.0, work, absl::MakeSpan(out));
     return out;
   }
 
   const Profile profile_ = DefaultProfile();
-  const ModelTiming small_ = Timing(profile_, Small135M(), DefaultFormat(Small135M()), 1);
-  const ModelTiming large_ = Timing(profile_, Dense70B(), Fp8Format(), 8);
+  const ModelTiming small_ = Timing(profile_, Small135M(), 1);
+  const ModelTiming large_ = Timing(profile_, Dense70B(), 8);
   const PowerModel one_{profile_, 1};
   const PowerModel eight_{profile_, 8};
   StepPrice price_;

@@ -11,56 +11,50 @@
 #include "device/physics/model_timing.h"
 #include "device/physics/profile.h"
 #include "device/physics/step_shape.h"
-#include "model/model_config.h"
+#include "model/card/model_card.h"
 
 namespace scoville::device {
 
 inline constexpr int64_t kTestBlock = 16;
 
-// The shape of a Llama-family model of 70 billion parameters.
-inline model::ModelConfig Dense70B() {
-  model::ModelConfig c;
+// The shape of a Llama-family model of 70 billion parameters, in 8 bits throughout.
+inline model::ModelCard Dense70B() {
+  model::ModelCard c;
   c.name = "dense-70b";
-  c.layers = 80;
+  c.groups = {{80, 0, 28672, 0, 0, 0}};
   c.width = 8192;
-  c.ffn_width = 28672;
   c.heads = 64;
   c.kv_heads = 8;
   c.head_size = 128;
   c.context = 131072;
   c.vocabulary = 128256;
+  c.weights = model::Precision::kFp8;
+  c.activations = model::Precision::kFp8;
+  c.kv = model::Precision::kFp8;
   return c;
 }
 
 // The shape of SmolLM2-135M, stored in 5 bits a weight.
-inline model::ModelConfig Small135M() {
-  model::ModelConfig c;
+inline model::ModelCard Small135M() {
+  model::ModelCard c;
   c.name = "small-135m";
-  c.layers = 30;
+  c.groups = {{30, 0, 1536, 0, 0, 0}};
   c.width = 576;
-  c.ffn_width = 1536;
   c.heads = 9;
   c.kv_heads = 3;
   c.head_size = 64;
   c.context = 8192;
   c.vocabulary = 49152;
   c.tied_head = true;
-  c.parameters = 134'515'008;
-  c.weight_bytes = c.parameters * 5 / 8;
+  c.weights = model::Precision::kInt4;
+  c.weight_bytes = 0.625;
   return c;
 }
 
-inline NumericFormat Fp8Format() {
-  NumericFormat format;
-  format.weights = WeightFormat::kFp8;
-  format.weight_bytes = 1.03;
-  format.kv_bytes = 1;
-  return format;
-}
-
-inline ModelTiming Timing(const Profile& profile, const model::ModelConfig& config,
-                          const NumericFormat& format, int64_t chips) {
-  absl::StatusOr<ModelTiming> timing = MakeModelTiming(profile, config, format, chips);
+inline ModelTiming Timing(const Profile& profile, const model::ModelCard& card, int64_t chips) {
+  Parallelism parallelism;
+  parallelism.chips = chips;
+  absl::StatusOr<ModelTiming> timing = MakeModelTiming(profile, card, parallelism, kTestBlock);
   CHECK(timing.ok());
   return std::move(timing).value();
 }
@@ -71,10 +65,11 @@ inline std::vector<SequenceWork> Decodes(int64_t sequences, int64_t context) {
                                    SequenceWork{StepRole::kDecode, context, 1, 1, 0});
 }
 
-inline StepShape ShapeOf(const std::vector<SequenceWork>& work, int64_t query_tile = 128) {
+inline StepShape ShapeOf(const std::vector<SequenceWork>& work,
+                         const ShapeRules& rules = {kTestBlock, 128, 0}) {
   StepShape shape;
   for (const SequenceWork& w : work) {
-    shape.Add(w, kTestBlock, query_tile);
+    shape.Add(w, rules);
   }
   return shape;
 }

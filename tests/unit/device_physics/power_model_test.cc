@@ -44,17 +44,18 @@ TEST_F(PowerModelTest, ADeviceIsItsChips) {
 
 TEST_F(PowerModelTest, NoStepDrawsMoreThanTheWorstCase) {
   const ModelTiming models[] = {
-      Timing(profile_, Small135M(), DefaultFormat(Small135M()), 1),
-      Timing(profile_, Dense70B(), Fp8Format(), 1),
-      Timing(profile_, Dense70B(), Fp8Format(), 8),
-      Timing(profile_, Dense70B(), Fp8Format(), 256),
+      Timing(profile_, Small135M(), 1),
+      Timing(profile_, Dense70B(), 1),
+      Timing(profile_, Dense70B(), 8),
+      Timing(profile_, Dense70B(), 256),
   };
   for (uint64_t index = 0; index < 4000; ++index) {
     const ModelTiming& model = models[index % 4];
     const PowerModel power(profile_, model.chips);
     const int state = static_cast<int>(index / 4 % profile_.pstates.size());
     const StepPrice price = PriceStep(profile_, model, ShapeOf(RandomWork(index)), state);
-    EXPECT_LE(power.Forward(price, state), power.WorstCase(state)) << index;
+    const double hot = power.TripLeakage();
+    EXPECT_LE(power.Forward(price, state, hot), power.WorstCase(state)) << index;
     EXPECT_LE(power.HostGap(state), power.Forward(price, state));
   }
 }
@@ -65,10 +66,10 @@ TEST_F(PowerModelTest, TheWorstCaseIsTight) {
   profile.issue_latency.value = 0;
   profile.host_step.value = 0;
   profile.host_sequence.value = 0;
-  NumericFormat format = Fp8Format();
-  format.weights = WeightFormat::kBf16;
-  format.weight_bytes = 2;
-  const ModelTiming model = Timing(profile, Dense70B(), format, 1);
+  profile.trip_temperature.value = 60;  // so that the bound's leakage is the step's
+  model::ModelCard card = Dense70B();
+  card.weights = card.activations = model::Precision::kBf16;
+  const ModelTiming model = Timing(profile, card, 1);
   const PowerModel power(profile, 1);
   Power most;
   for (int64_t rows = 16; rows <= 1024; rows += 16) {
@@ -99,7 +100,7 @@ TEST_F(PowerModelTest, WaitingForLinksSavesHalfOfTheActivity) {
 }
 
 TEST_F(PowerModelTest, StepEnergyIsPowerTimesPhases) {
-  const ModelTiming model = Timing(profile_, Small135M(), DefaultFormat(Small135M()), 1);
+  const ModelTiming model = Timing(profile_, Small135M(), 1);
   const StepPrice price = PriceStep(profile_, model, ShapeOf(Decodes(4, 300)), 7);
   EXPECT_EQ(one_.StepEnergy(price, 7),
             one_.HostGap(7) * price.host_gap + one_.Forward(price, 7) * price.forward);

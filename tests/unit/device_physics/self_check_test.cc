@@ -34,7 +34,7 @@ struct StepCheck {
 // Dense 70B, FP8, eight chips, 2k context, 64 running.
 TEST(SelfCheckTest, Dense70BOverTheClock) {
   const Profile profile = DefaultProfile();
-  const ModelTiming model = Timing(profile, Dense70B(), Fp8Format(), 8);
+  const ModelTiming model = Timing(profile, Dense70B(), 8);
   const PowerModel power(profile, 8);
   const StepShape shape = ShapeOf(Decodes(64, 2048));
   for (const StepCheck& c : {StepCheck{1.8, 2.85, 296, 106}, StepCheck{1.2, 3.30, 233, 96},
@@ -54,7 +54,7 @@ TEST(SelfCheckTest, Dense70BOverTheClock) {
 // Energy per token over the clock is a U: slower is not always cheaper.
 TEST(SelfCheckTest, EnergyPerTokenOverTheClockIsAU) {
   const Profile profile = DefaultProfile();
-  const ModelTiming model = Timing(profile, Dense70B(), Fp8Format(), 8);
+  const ModelTiming model = Timing(profile, Dense70B(), 8);
   const PowerModel power(profile, 8);
   const StepShape shape = ShapeOf(Decodes(64, 2048));
   const auto energy = [&](int state) {

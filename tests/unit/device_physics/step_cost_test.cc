@@ -17,8 +17,8 @@ class StepCostTest : public ::testing::Test {
  protected:
   const Profile profile_ = DefaultProfile();
   const int top_ = profile_.top_state();
-  const ModelTiming small_ = Timing(profile_, Small135M(), DefaultFormat(Small135M()), 1);
-  const ModelTiming large_ = Timing(profile_, Dense70B(), Fp8Format(), 8);
+  const ModelTiming small_ = Timing(profile_, Small135M(), 1);
+  const ModelTiming large_ = Timing(profile_, Dense70B(), 8);
 };
 
 TEST_F(StepCostTest, OverlapNorms) {
@@ -155,12 +155,13 @@ TEST_F(StepCostTest, RowsAreRoundedUpToTiles) {
 TEST_F(StepCostTest, SumsMoveByDeltas) {
   const std::vector<SequenceWork> work = RandomWork(3);
   StepShape shape = ShapeOf(work);
-  shape.Add(work[0], kTestBlock, 128);
-  shape.Remove(work[0], kTestBlock, 128);
+  shape.Add(work[0], small_.rules);
+  shape.Remove(work[0], small_.rules);
   EXPECT_EQ(shape, ShapeOf(work));
   for (const SequenceWork& w : work) {
-    shape.Remove(w, kTestBlock, 128);
+    shape.Remove(w, small_.rules);
   }
+  shape.longest_decode = 0;  // a bound that removals leave
   EXPECT_EQ(shape, StepShape());
 }
 
@@ -180,45 +181,41 @@ TEST_F(StepCostTest, OneChipHasNoCollectives) {
   EXPECT_EQ(price.link_bytes, Bytes());
 }
 
-TEST_F(StepCostTest, FormatsFollowTheFile) {
-  EXPECT_EQ(DefaultFormat(Small135M()).weights, WeightFormat::kW4A16);
-  EXPECT_EQ(small_.linear_math, MathType::kBf16);
-  EXPECT_EQ(small_.weight_bytes_per_parameter, 0.625);
-  model::ModelConfig config = Small135M();
-  config.weight_bytes = config.parameters * 17 / 16;
-  EXPECT_EQ(DefaultFormat(config).weights, WeightFormat::kFp8);
-  config.weight_bytes = config.parameters * 2;
-  EXPECT_EQ(DefaultFormat(config).weights, WeightFormat::kBf16);
+TEST_F(StepCostTest, RatesFollowThePrecisions) {
+  using model::Precision;
+  EXPECT_EQ(small_.linear_math, MathType::kBf16);  // four-bit weights, 16-bit activations
   EXPECT_EQ(large_.linear_math, MathType::kFp8);
+  EXPECT_EQ(ProductMath(profile_, Precision::kFp8, Precision::kBf16), MathType::kBf16);
+  EXPECT_EQ(ProductMath(profile_, Precision::kMxfp4, Precision::kFp8), MathType::kFp8);
+  EXPECT_EQ(ProductMath(profile_, Precision::kMxfp4, Precision::kMxfp4), MathType::kFp4);
   // 30 layers, K and V, 3 heads of 64 values of 2 bytes.
-  EXPECT_EQ(small_.kv_bytes_per_token_per_chip(), Bytes(30 * 2 * 3 * 64 * 2));
+  EXPECT_EQ(small_.kv_row_bytes_stored, 30 * 2 * 3 * 64 * 2);
 }
 
 TEST_F(StepCostTest, KvHeadsReplicateBeyondTheirNumber) {
-  const ModelTiming sixteen = Timing(profile_, Dense70B(), Fp8Format(), 16);
+  const ModelTiming sixteen = Timing(profile_, Dense70B(), 16);
   EXPECT_EQ(sixteen.kv_row_bytes_per_chip, large_.kv_row_bytes_per_chip);
 }
 
 TEST_F(StepCostTest, GroupsBeyondTheLocalDomainUseTheGlobalFabric) {
-  EXPECT_EQ(Timing(profile_, Dense70B(), Fp8Format(), 128).link_bandwidth, 600e9);
-  EXPECT_EQ(Timing(profile_, Dense70B(), Fp8Format(), 256).link_bandwidth, 200e9);
+  EXPECT_EQ(Timing(profile_, Dense70B(), 128).link_bandwidth, 600e9);
+  EXPECT_EQ(Timing(profile_, Dense70B(), 256).link_bandwidth, 200e9);
 }
 
 TEST_F(StepCostTest, RefusesImpossibleModels) {
-  const auto error = [&](const model::ModelConfig& config, const NumericFormat& format,
-                         int64_t chips) {
-    return std::string(MakeModelTiming(profile_, config, format, chips).status().message());
+  const auto error = [&](const model::ModelCard& card, int64_t chips) {
+    Parallelism parallelism;
+    parallelism.chips = chips;
+    return std::string(MakeModelTiming(profile_, card, parallelism).status().message());
   };
-  EXPECT_THAT(error(Dense70B(), Fp8Format(), 0), HasSubstr("allows 1 to 2048"));
-  EXPECT_THAT(error(Dense70B(), Fp8Format(), 4096), HasSubstr("allows 1 to 2048"));
-  model::ModelConfig config = Dense70B();
-  config.layers = 0;
-  EXPECT_THAT(error(config, Fp8Format(), 1), HasSubstr("dimension"));
-  NumericFormat format = Fp8Format();
-  format.kv_bytes = 0;
-  EXPECT_THAT(error(Dense70B(), format, 1), HasSubstr("bytes"));
-  format.kv_bytes = std::nan("");
-  EXPECT_THAT(error(Dense70B(), format, 1), HasSubstr("bytes"));
+  EXPECT_THAT(error(Dense70B(), 0), HasSubstr("allows 1 to 2048"));
+  EXPECT_THAT(error(Dense70B(), 4096), HasSubstr("allows 1 to 2048"));
+  model::ModelCard card = Dense70B();
+  card.groups[0].count = 0;
+  EXPECT_THAT(error(card, 1), HasSubstr("layers"));
+  card = Dense70B();
+  card.weight_bytes = std::nan("");
+  EXPECT_THAT(error(card, 1), HasSubstr("bytes"));
 }
 
 using StepCostDeathTest = StepCostTest;
