@@ -22,7 +22,7 @@ std::string RequestIdOf(const grpc::ClientContext& context) {
 }  // namespace
 
 void CallCanceller::Cancel() {
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   cancelled_ = true;
   for (grpc::ClientContext* context : active_) {
     context->TryCancel();
@@ -30,12 +30,12 @@ void CallCanceller::Cancel() {
 }
 
 bool CallCanceller::cancelled() const {
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   return cancelled_;
 }
 
 void CallCanceller::Add(grpc::ClientContext* context) {
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   active_.push_back(context);
   if (cancelled_) {
     context->TryCancel();
@@ -43,7 +43,7 @@ void CallCanceller::Add(grpc::ClientContext* context) {
 }
 
 void CallCanceller::Remove(grpc::ClientContext* context) {
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   active_.erase(std::remove(active_.begin(), active_.end(), context), active_.end());
 }
 

@@ -5,10 +5,8 @@
 #ifndef SCOVILLE_CLIENT_LIBRARY_CALL_CANCELLER_H_
 #define SCOVILLE_CLIENT_LIBRARY_CALL_CANCELLER_H_
 
+#include <mutex>
 #include <vector>
-
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 
 namespace grpc {
 class ClientContext;
@@ -26,9 +24,10 @@ class CallCanceller {
   void Add(grpc::ClientContext* context);
   void Remove(grpc::ClientContext* context);
 
-  mutable absl::Mutex mutex_;
-  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
-  std::vector<grpc::ClientContext*> active_ ABSL_GUARDED_BY(mutex_);
+  // Not Abseil's: the thread sanitizer does not see into the distribution's build of that.
+  mutable std::mutex mutex_;
+  bool cancelled_ = false;                    // guarded by mutex_
+  std::vector<grpc::ClientContext*> active_;  // guarded by mutex_
 };
 
 }  // namespace scoville::client

@@ -35,8 +35,8 @@ void RunInput(absl::Span<const uint8_t> input) {
 std::vector<std::vector<uint8_t>> SeedInputs() {
   const char* const texts[] = {
       R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":5,"stream":true})",
-      R"({"messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}],"stop":["a","b"],)"
-      R"("temperature":0.5,"top_p":1,"top_k":-1,"seed":-3,"logit_bias":{"1":2.5},"n":1})",
+      R"({"messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}],"stop":["a","b"]})",
+      R"({"temperature":0.5,"top_p":1,"top_k":-1,"seed":-3,"logit_bias":{"1":2.5},"n":1})",
       R"({"prompt":"hi","stream_options":{"include_usage":true,"continuous_usage_stats":false}})",
       R"({"prompt":[[1,2,3]],"stop_token_ids":[4],"ignore_eos":true,"min_tokens":1e2,"x\r\n":1})",
       R"({"prompt":["h\u00e9\ud83d\ude00"],"echo":false,"logprobs":null,"best_of":1})",

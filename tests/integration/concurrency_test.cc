@@ -10,13 +10,13 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "base/random.h"
 #include "client/library/client.h"
@@ -42,16 +42,16 @@ int64_t FromEnvironment(const char* name, int64_t otherwise) {
 class Tally {
  public:
   void Count(const std::string& kind) {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     ++counts_[kind];
   }
   std::map<std::string, int> counts() const {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     return counts_;
   }
 
  private:
-  mutable absl::Mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::string, int> counts_;
 };
 
