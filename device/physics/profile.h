@@ -14,10 +14,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "base/stable_hash.h"
 #include "base/units.h"
 
@@ -186,6 +188,25 @@ absl::StatusOr<Profile> BuiltinProfile(absl::string_view name);
 
 // `jalapeno-gen1`.
 Profile DefaultProfile();
+
+// A number by its key in the file. `unit` is one that files may use and in which the number is
+// short; in it the number is value / `scale`.
+struct NamedNumber {
+  std::string key;
+  ProfileNumber number;
+  std::string unit;
+  double scale = 1;
+  bool whole = false;
+};
+
+// In the schema's order, without those that follow another one because the file leaves them out.
+std::vector<NamedNumber> ProfileNumbers(const Profile& profile);
+
+// The profile with other values (SI) in place of its own: tables and hash are made again, numbers
+// that follow a changed one follow it. InvalidArgument for an unknown key and for values that make
+// no sense by themselves or together. Values may lie outside the profile's own ranges.
+absl::StatusOr<Profile> WithNumbers(const Profile& profile,
+                                    absl::Span<const std::pair<std::string, double>> values);
 
 // A built-in name, or the path of a file (anything with a '/' or ending in .yaml or .yml).
 absl::StatusOr<Profile> FindProfile(absl::string_view name_or_path);
