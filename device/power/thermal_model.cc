@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "absl/strings/str_format.h"
-#include "base/deterministic_math.h"
 #include "base/status_macros.h"
+#include "device/power/deterministic_math.h"
 
 namespace scoville::device {
 

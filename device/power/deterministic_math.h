@@ -5,15 +5,15 @@
 // project is built without contraction into fused products.
 //
 // Units: none. Threading: pure. Errors: none; NaN in, NaN out.
-#ifndef SCOVILLE_BASE_DETERMINISTIC_MATH_H_
-#define SCOVILLE_BASE_DETERMINISTIC_MATH_H_
+#ifndef SCOVILLE_DEVICE_POWER_DETERMINISTIC_MATH_H_
+#define SCOVILLE_DEVICE_POWER_DETERMINISTIC_MATH_H_
 
-namespace scoville {
+namespace scoville::device {
 
 // e^x within 4e-16 of the true value, relative (two units in the last place). Below -708, where
 // the result would lose digits as a subnormal, exactly 0; above 709 infinity.
 double DeterministicExp(double x);
 
-}  // namespace scoville
+}  // namespace scoville::device
 
-#endif  // SCOVILLE_BASE_DETERMINISTIC_MATH_H_
+#endif  // SCOVILLE_DEVICE_POWER_DETERMINISTIC_MATH_H_

@@ -1,11 +1,11 @@
-#include "base/deterministic_math.h"
+#include "device/power/deterministic_math.h"
 
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 
-namespace scoville {
+namespace scoville::device {
 
 namespace {
 
@@ -59,4 +59,4 @@ double DeterministicExp(double x) {
   return sum * std::bit_cast<double>(bits);
 }
 
-}  // namespace scoville
+}  // namespace scoville::device
