@@ -221,17 +221,47 @@ bool CapGovernor::LoweringsAhead() const {
   return false;
 }
 
-// The same instant of the step, one that begins later: the window's end moves with the step, its
-// beginning over the past, and the cap can only fall. So the excess is gone no sooner than when the
-// past has shed it, and no start before that fits. None: the past does not hold that much.
-std::optional<TimePoint> CapGovernor::NextCandidateStart(const Breach& breach,
-                                                         TimePoint start) const {
+// The next start that might mend a breach; none before it does.
+//
+// Seen from the step: at the same instant of a step that begins later the window's end has moved
+// with the step, its beginning over the past, and the cap can only have fallen. So the excess is
+// gone no sooner than when the past has shed it. If the past does not hold that much: never.
+//
+// Seen from the clock: at the same instant of time, as long as the window holds all the step has
+// done until then, a later start takes away what the step drew last. So the excess is gone no
+// sooner than when the step has been moved out by that much.
+std::optional<TimePoint> CapGovernor::NextCandidateStart(
+    const Breach& breach, TimePoint start, absl::Span<const PowerPhase> phases) const {
   const TimePoint from = breach.at - limits_[breach.limit].window;
   const std::optional<TimePoint> shed = ledger_.ShedTime(from, breach.picojoules);
   if (!shed) {
     return std::nullopt;
   }
-  return start + (*shed - from);
+  const TimePoint by_step = start + (*shed - from);
+  return from <= start ? std::max(by_step, start + MovedOut(breach, start, phases)) : by_step;
+}
+
+// How much later a step must begin to have drawn, above the tail and by the instant of the breach,
+// less by the excess.
+Duration CapGovernor::MovedOut(const Breach& breach, TimePoint start,
+                               absl::Span<const PowerPhase> phases) const {
+  __int128 left = breach.picojoules;
+  TimePoint end = start + TotalDuration(phases);
+  for (size_t i = phases.size(); i > 0; --i) {
+    const PowerPhase& phase = phases[i - 1];
+    const TimePoint begin = end - phase.duration;
+    const TimePoint until = std::min(end, breach.at);
+    const __int128 rate = (std::max(phase.power, ledger_.tail()) - ledger_.tail()).value();
+    if (until > begin && rate > 0) {
+      const __int128 needed = (left + rate - 1) / rate;
+      if (needed <= (until - begin).value()) {
+        return breach.at - until + Duration(static_cast<int64_t>(needed));
+      }
+      left -= rate * (until - begin).value();
+    }
+    end = begin;
+  }
+  return breach.at - start;
 }
 
 // Under constant caps waiting only helps: the first fit is where "fits" turns true.
@@ -255,7 +285,7 @@ CapGovernor::FirstFit CapGovernor::FirstAdmissible(TimePoint now,
     for (int i = 0; i < limits(); ++i) {
       const std::optional<Breach> breach = WorstBreach(i, start, phases, /*any=*/false);
       if (breach) {
-        const std::optional<TimePoint> later = NextCandidateStart(*breach, start);
+        const std::optional<TimePoint> later = NextCandidateStart(*breach, start, phases);
         if (!later) {
           return FirstFit{true, TimePoint::Max(), true};
         }

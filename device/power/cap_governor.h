@@ -97,7 +97,10 @@ class CapGovernor final : public CapPolicy {
   std::optional<Breach> WorstBreach(int limit, TimePoint start, absl::Span<const PowerPhase> phases,
                                     bool any) const;
   bool BelowAllCaps(TimePoint start, absl::Span<const PowerPhase> phases) const;
-  std::optional<TimePoint> NextCandidateStart(const Breach& breach, TimePoint start) const;
+  std::optional<TimePoint> NextCandidateStart(const Breach& breach, TimePoint start,
+                                              absl::Span<const PowerPhase> phases) const;
+  Duration MovedOut(const Breach& breach, TimePoint start,
+                    absl::Span<const PowerPhase> phases) const;
   FirstFit Bisect(TimePoint low, TimePoint high, absl::Span<const PowerPhase> phases) const;
   bool LoweringsAhead() const;
   TimePoint EffectiveAt(const Limit& limit, Power cap, TimePoint at) const;

@@ -79,7 +79,7 @@ struct CapDecision {
 // The answer to a change of cap.
 struct CapChange {
   // Every window that ends at or after this instant keeps the new cap; until then the old one
-  // holds.
+  // holds. Before what was asked for only if that very cap stood or was announced already.
   TimePoint effective_at;
   Power cap;
 };
