@@ -39,6 +39,10 @@ absl::StatusOr<std::unique_ptr<LoadedModel>> LoadModel(const std::string& path,
 // for the synthetic executor.
 absl::StatusOr<std::unique_ptr<LoadedModel>> SyntheticModel();
 
+// The same with the shape of a card: what is timed is the card's model, what is said is made up.
+// The vocabulary is padded to the card's. InvalidArgument for one too small to hold words.
+absl::StatusOr<std::unique_ptr<LoadedModel>> SyntheticModel(const ModelCard& card);
+
 }  // namespace scoville::model
 
 #endif  // SCOVILLE_MODEL_LOADED_MODEL_H_

@@ -158,6 +158,42 @@ std::string VocabularyFile(int64_t size) {
   return writer.Finish();
 }
 
+// Gives the model words to say: a tokenizer of its vocabulary's size, and a chat template.
+absl::Status AddText(LoadedModel* model) {
+  const std::string bytes = VocabularyFile(model->config.vocabulary);
+  ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file,
+                   GgufFile::Parse(absl::MakeConstSpan(
+                       reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size())));
+  ASSIGN_OR_RETURN(model->tokenizer, Tokenizer::Create(*file));
+  if (model->tokenizer->vocabulary() != model->config.vocabulary) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model '", model->config.name, "': a vocabulary of ", model->config.vocabulary,
+                     " tokens cannot hold the synthetic model's ", model->tokenizer->vocabulary()));
+  }
+  ASSIGN_OR_RETURN(model->chat_template, ChatTemplate::Create(*file, model->tokenizer.get()));
+  return absl::OkStatus();
+}
+
+// What a card says of the plainer shape that clients are told. Time, energy and memory follow from
+// the card itself.
+ModelConfig ShapeOf(const ModelCard& card) {
+  ModelConfig config;
+  config.name = card.name;
+  config.architecture = "card";
+  config.layers = card.layers();
+  config.width = card.width;
+  config.ffn_width = card.groups.front().ffn_width;
+  config.heads = card.heads;
+  config.kv_heads = card.latent ? 1 : card.kv_heads;
+  config.head_size = card.latent ? card.latent->value_size : card.head_size;
+  config.context = card.context;
+  config.vocabulary = card.vocabulary;
+  config.tied_head = card.tied_head;
+  config.parameters = card.total_parameters();
+  config.weight_bytes = static_cast<int64_t>(card.stored_bytes());
+  return config;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LoadedModel>> SyntheticModel() {
@@ -166,12 +202,18 @@ absl::StatusOr<std::unique_ptr<LoadedModel>> SyntheticModel() {
   model->fingerprint = "synthetic";
   model->config = DefaultShape();
   model->card = CardOf(model->config);
-  const std::string bytes = VocabularyFile(model->config.vocabulary);
-  ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file,
-                   GgufFile::Parse(absl::MakeConstSpan(
-                       reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size())));
-  ASSIGN_OR_RETURN(model->tokenizer, Tokenizer::Create(*file));
-  ASSIGN_OR_RETURN(model->chat_template, ChatTemplate::Create(*file, model->tokenizer.get()));
+  RETURN_IF_ERROR(AddText(model.get()));
+  return model;
+}
+
+absl::StatusOr<std::unique_ptr<LoadedModel>> SyntheticModel(const ModelCard& card) {
+  RETURN_IF_ERROR(Validate(card));
+  auto model = std::make_unique<LoadedModel>();
+  model->id = card.name;
+  model->fingerprint = absl::StrCat("synthetic-", card.name);
+  model->config = ShapeOf(card);
+  model->card = card;
+  RETURN_IF_ERROR(AddText(model.get()));
   return model;
 }
 
