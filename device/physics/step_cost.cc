@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/status_macros.h"
+#include "device/physics/tables/operator_tables.h"
 #include "device/physics/token_cost.h"
 
 namespace scoville::device {
@@ -11,6 +12,8 @@ namespace scoville::device {
 namespace {
 
 constexpr double kNanosecondsPerSecond = 1e9;
+// Of a value that chips reduce: 16 bits whatever the products take.
+constexpr double kResidualBytes = 2.0;
 
 // Seconds of a step by cause, in the order of StallTimes.
 struct Seconds {
@@ -143,6 +146,38 @@ Seconds TimesAt(const Profile& profile, const ModelTiming& model, const StepShap
   return s;
 }
 
+// What tables put in place of the formulas' pass.
+struct Measured {
+  double stretch = 1;  // of its parts but the collectives, at every clock
+  double link_seconds = 0;
+};
+
+// `top`: the formulas' times at the top clock.
+Measured Measure(const OperatorTables& tables, const ModelTiming& model, const StepShape& shape,
+                 const TokenCost& tokens, const Seconds& top) {
+  Measured measured;
+  const double formulas = top.compute + top.memory + top.fixed;
+  measured.stretch = formulas > 0 ? tables.PassSeconds(shape) / formulas : 1.0;
+  measured.link_seconds = tokens.link_seconds;
+  if (tables.has_all_reduce() && model.chips > 1) {
+    double calls = 0;
+    for (int g = 0; g < model.group_count; ++g) {
+      calls += model.groups[g].count * model.groups[g].collectives;
+    }
+    measured.link_seconds =
+        calls * tables.AllReduceSeconds(static_cast<double>(shape.total_tokens()) *
+                                        model.head_width * kResidualBytes);
+  }
+  return measured;
+}
+
+void Apply(const Measured& measured, double switching, Seconds* s) {
+  s->compute *= measured.stretch;
+  s->memory *= measured.stretch;
+  s->fixed = (s->fixed - switching) * measured.stretch + switching;
+  s->comm = measured.link_seconds;
+}
+
 Duration Round(double seconds) { return Duration(std::llround(seconds * kNanosecondsPerSecond)); }
 
 // Cuts the integer duration at the rounded running sums of the parts; what is left is throttling.
@@ -203,15 +238,27 @@ namespace {
 // `roof(state)`: RoofSeconds at a clock state.
 template <typename Roof>
 StepPrice Assemble(const Profile& profile, const ModelTiming& model, const StepShape& shape,
-                   StepClock clock, const TokenCost& tokens, Roof roof) {
+                   StepClock clock, const TokenCost& tokens, const OperatorTables* tables,
+                   Roof roof) {
   const Work w = Measure(profile, model, shape, tokens);
+  const double switching = clock.switched ? profile.clock_switch.value : 0.0;
+  Measured measured;
+  if (tables != nullptr) {
+    const int top = profile.top_state();
+    measured =
+        Measure(*tables, model, shape, tokens,
+                TimesAt(profile, model, shape, w, roof(top), profile.pstates[top].slowdown, false));
+  }
   const auto times = [&](int state) {
-    return TimesAt(profile, model, shape, w, roof(state), profile.pstates[state].slowdown,
-                   clock.switched);
+    Seconds s = TimesAt(profile, model, shape, w, roof(state), profile.pstates[state].slowdown,
+                        clock.switched);
+    if (tables != nullptr) {
+      Apply(measured, switching, &s);
+    }
+    return s;
   };
   const double slowdown = profile.pstates[clock.state].slowdown;
   const Seconds s = times(clock.state);
-  const double switching = clock.switched ? profile.clock_switch.value : 0.0;
   const double chips = static_cast<double>(model.chips);
 
   StepPrice price;
@@ -246,10 +293,10 @@ StepPrice Assemble(const Profile& profile, const ModelTiming& model, const StepS
 }  // namespace
 
 StepPrice PriceStep(const Profile& profile, const ModelTiming& model, const StepShape& shape,
-                    StepClock clock) {
+                    StepClock clock, const OperatorTables* tables) {
   CheckInputs(profile, shape, clock);
   const TokenCost tokens = PriceTokens(profile, model, shape.total_tokens());
-  return Assemble(profile, model, shape, clock, tokens, [&](int state) {
+  return Assemble(profile, model, shape, clock, tokens, tables, [&](int state) {
     return RoofSeconds(profile, tokens, profile.pstates[state].slowdown);
   });
 }
@@ -259,8 +306,12 @@ struct StepPricer::Entry {
   std::vector<double> roof_seconds;  // by clock state
 };
 
-StepPricer::StepPricer(const Profile* profile, const ModelTiming& model, int64_t max_tokens)
-    : profile_(profile), model_(model), entries_(static_cast<size_t>(max_tokens) + 1) {}
+StepPricer::StepPricer(const Profile* profile, const ModelTiming& model, int64_t max_tokens,
+                       const OperatorTables* tables)
+    : profile_(profile),
+      model_(model),
+      tables_(tables),
+      entries_(static_cast<size_t>(max_tokens) + 1) {}
 StepPricer::~StepPricer() = default;
 
 const StepPricer::Entry& StepPricer::At(int64_t tokens) {
@@ -278,11 +329,11 @@ const StepPricer::Entry& StepPricer::At(int64_t tokens) {
 StepPrice StepPricer::Price(const StepShape& shape, StepClock clock) {
   const int64_t tokens = shape.total_tokens();
   if (tokens >= static_cast<int64_t>(entries_.size())) {
-    return PriceStep(*profile_, model_, shape, clock);
+    return PriceStep(*profile_, model_, shape, clock, tables_);
   }
   CheckInputs(*profile_, shape, clock);
   const Entry& entry = At(tokens);
-  return Assemble(*profile_, model_, shape, clock, entry.cost,
+  return Assemble(*profile_, model_, shape, clock, entry.cost, tables_,
                   [&](int state) { return entry.roof_seconds[static_cast<size_t>(state)]; });
 }
 

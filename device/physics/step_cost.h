@@ -3,6 +3,10 @@
 // A pure function of the profile, the model, the step's sums and the clock; no loop over sequences,
 // only + - * / and sqrt, so the same bits come out on every machine. Formulas: README.md here.
 //
+// With operator tables the pass takes what they say at the top clock, and at another one what they
+// say times the ratio that the formulas have; its causes keep the formulas' proportions. The host,
+// FLOPs, bytes and energy stay with the formulas, collectives too unless they are in the tables.
+//
 // Units: Duration in ns, rounded once per step; FLOPs over all chips of the device, bytes per chip,
 // seconds as doubles inside StepTerm. Ownership: plain values; StepPricer borrows the profile.
 // Threading: PriceStep none, a StepPricer one thread. Errors: a shape without tokens or a clock
@@ -80,8 +84,10 @@ struct StepPrice {
   double mbu = 0;             // weights touched and KV moved over the peak bandwidth
 };
 
+class OperatorTables;  // tables/operator_tables.h
+
 StepPrice PriceStep(const Profile& profile, const ModelTiming& model, const StepShape& shape,
-                    StepClock clock);
+                    StepClock clock, const OperatorTables* tables = nullptr);
 
 // At `state`, wanted and unchanged.
 inline StepPrice PriceStep(const Profile& profile, const ModelTiming& model, const StepShape& shape,
@@ -94,7 +100,9 @@ inline StepPrice PriceStep(const Profile& profile, const ModelTiming& model, con
 class StepPricer {
  public:
   // `max_tokens` bounds what is remembered; larger steps are priced from scratch.
-  StepPricer(const Profile* profile, const ModelTiming& model, int64_t max_tokens);
+  // `tables` (may be nullptr) are borrowed.
+  StepPricer(const Profile* profile, const ModelTiming& model, int64_t max_tokens,
+             const OperatorTables* tables = nullptr);
   ~StepPricer();
   StepPricer(const StepPricer&) = delete;
   StepPricer& operator=(const StepPricer&) = delete;
@@ -111,6 +119,7 @@ class StepPricer {
 
   const Profile* const profile_;
   const ModelTiming model_;
+  const OperatorTables* const tables_;
   std::vector<std::unique_ptr<Entry>> entries_;  // by tokens; nullptr: not asked for yet
 };
 
