@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -15,7 +16,7 @@ namespace scoville::device {
 namespace {
 
 constexpr int64_t kStepsPerSequence = 100;
-constexpr int64_t kQuickSequences = 1000;
+constexpr int64_t kQuickSequences = 500;
 
 int64_t Sequences() {
   const char* asked = std::getenv("SCOVILLE_CAP_SEQUENCES");
