@@ -128,6 +128,24 @@ ServiceError ServerDraining() {
   return error;
 }
 
+ServiceError PromptQueueFull(Bytes waiting, Bytes limit) {
+  ServiceError error;
+  error.reason = ErrorReason::kQueueFull;
+  error.message = absl::StrCat("long prompts of ", waiting.value(),
+                               " bytes wait to be tokenised, the limit is ", limit.value());
+  error.metadata.emplace_back("limit", absl::StrCat(limit.value()));
+  // By then the longest prompt a request may have is worked off.
+  error.retry_after = Seconds(1);
+  return error;
+}
+
+ServiceError DeadlineBeforeAdmission() {
+  ServiceError error;
+  error.reason = ErrorReason::kDeadlineExceeded;
+  error.message = "the deadline passed while the prompt waited to be tokenised";
+  return error;
+}
+
 ServiceError ErrorOfRefusal(const scheduler::Refusal& refusal) {
   ServiceError error;
   error.reason = ReasonOf(refusal.reason);

@@ -44,6 +44,10 @@ ServiceError UnsupportedFeature(absl::string_view field, absl::string_view descr
 ServiceError ModelNotFound(absl::string_view asked, absl::string_view served);
 ServiceError RequestNotFound(absl::string_view request_id);
 ServiceError ServerDraining();
+// Too many bytes of long prompts wait to be tokenised.
+ServiceError PromptQueueFull(Bytes waiting, Bytes limit);
+// The deadline passed before the scheduler had heard of the request.
+ServiceError DeadlineBeforeAdmission();
 
 // A refusal of the scheduler; nothing was computed.
 ServiceError ErrorOfRefusal(const scheduler::Refusal& refusal);

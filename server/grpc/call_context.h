@@ -1,6 +1,6 @@
 // What every call of one server shares.
 //
-// Ownership: owned by the server, outlives its calls; borrows engine, hub and model. Threading: any
+// Ownership: owned by the server, outlives its calls; borrows the rest. Threading: any
 // thread. Errors: none.
 #ifndef SCOVILLE_SERVER_GRPC_CALL_CONTEXT_H_
 #define SCOVILLE_SERVER_GRPC_CALL_CONTEXT_H_
@@ -26,6 +26,7 @@ struct CallContext {
   Engine* engine = nullptr;
   StreamHub* hub = nullptr;
   const model::LoadedModel* model = nullptr;
+  BackgroundWorker* worker = nullptr;  // tokenises long prompts
   GrpcDeployment deployment;
   std::vector<std::shared_ptr<QueueThread>> threads;
 

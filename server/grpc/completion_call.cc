@@ -1,6 +1,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -83,21 +84,57 @@ class CompletionCall final : public StreamReader {
     context.fresh_id = shared_->FreshId();
     context.fresh_seed = shared_->Draw();
     context.deadline = shared_->DeadlineOf(context_.deadline());
+    const size_t text = TextBytes(request_);
+    if (text > kMostTextAtOnce) {
+      BuildAside(Bytes(static_cast<int64_t>(text)), context);
+      return;
+    }
     BuiltRequest built;
-    std::optional<ServiceError> error = Rpc::kBuild(request_, context, &built);
-    request_id_ = built.output.request_id;
+    const std::optional<ServiceError> error = Rpc::kBuild(request_, context, &built);
+    OnBuilt(error, &built);
+  }
+
+  // Builds the request on the background worker, which alone reads it until it is built; then goes
+  // on here. A call that ends meanwhile waits for that.
+  void BuildAside(Bytes text, const RequestContext& context) {
+    building_ = true;
+    const bool posted = shared_->worker->Post(text, [this, context] {
+      auto built = std::make_unique<BuiltRequest>();
+      std::optional<ServiceError> error;
+      if (!abandoned_.load(std::memory_order_relaxed)) {
+        error = Rpc::kBuild(request_, context, built.get());
+      }
+      shared_->threads[thread_]->Post([this, error = std::move(error), built = std::move(built)] {
+        building_ = false;
+        if (context_over_) {
+          Advance();
+        } else {
+          OnBuilt(error, built.get());
+        }
+      });
+    });
+    if (!posted) {
+      building_ = false;
+      request_id_ = RequestIdOf(request_.request_id(), context);
+      Fail(PromptQueueFull(shared_->worker->waiting(), shared_->worker->most_waiting()));
+    }
+  }
+
+  void OnBuilt(const std::optional<ServiceError>& error, BuiltRequest* built) {
+    request_id_ = built->output.request_id;
     request_.Clear();
     if (error) {
       Fail(*error);
       return;
     }
-    builder_.emplace(shared_->model, std::move(built.output));
-    stream_ = shared_->hub->Submit(std::move(built.request), shared_->threads[thread_], this);
+    builder_.emplace(shared_->model, std::move(built->output));
+    stream_ = shared_->hub->Submit(std::move(built->request), shared_->threads[thread_], this);
   }
 
   // gRPC is done with the call: it ended, or the client went away.
   void OnDone(bool) {
     context_over_ = true;
+    abandoned_.store(true, std::memory_order_relaxed);
     if (stream_ != nullptr && !stream_->ended()) {
       shared_->hub->Cancel(stream_, TimeLeft(context_.deadline(), Seconds(1)) <= Duration()
                                         ? scheduler::Outcome::kDeadlineExceeded
@@ -248,6 +285,9 @@ class CompletionCall final : public StreamReader {
   }
 
   void FreeIfOver() {
+    if (building_) {
+      return;
+    }
     if (stream_ != nullptr) {
       StreamToken token;
       while (stream_->Pop(&token)) {
@@ -288,12 +328,16 @@ class CompletionCall final : public StreamReader {
   std::shared_ptr<TokenStream> stream_;
   size_t prompt_sent_ = 0;
   bool begun_ = false;         // the request arrived on this thread
+  bool building_ = false;      // the background worker has the request
   bool busy_ = false;          // a write or the finish is under way
   bool sent_ = false;          // some chunk went out
   bool token_sent_ = false;    // a chunk with tokens did
   bool flushed_ = false;       // the held-back text went out
   bool finishing_ = false;     // the finish began: nothing is written any more
   bool context_over_ = false;  // gRPC is done
+
+  // The background worker's: nobody wants the request any more.
+  std::atomic<bool> abandoned_{false};
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "server/grpc/grpc_server.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -55,14 +56,19 @@ void Configure(const GrpcServerOptions& options, grpc::ServerBuilder* builder) {
 class GrpcServer::Impl {
  public:
   absl::Status Start(const GrpcServerOptions& options, Engine* engine, StreamHub* hub,
-                     const model::LoadedModel* model, GrpcDeployment deployment) {
+                     const model::LoadedModel* model, BackgroundWorker* worker,
+                     GrpcDeployment deployment) {
     shared_.options = options;
     shared_.engine = engine;
     shared_.hub = hub;
     shared_.model = model;
+    shared_.worker = worker;
     shared_.deployment = std::move(deployment);
     shared_.entropy = ProcessEntropy();
 
+    // libprotobuf writes a line to stderr for each message whose text is not UTF-8: a log that any
+    // client could fill. The call itself is refused with a status, which is counted.
+    google::protobuf::SetLogHandler(nullptr);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     // Reflection finds the health service only if its descriptor is linked in.
@@ -160,9 +166,10 @@ GrpcServer::~GrpcServer() = default;
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions& options,
                                                               Engine* engine, StreamHub* hub,
                                                               const model::LoadedModel* model,
+                                                              BackgroundWorker* worker,
                                                               GrpcDeployment deployment) {
   auto impl = std::make_unique<Impl>();
-  absl::Status status = impl->Start(options, engine, hub, model, std::move(deployment));
+  absl::Status status = impl->Start(options, engine, hub, model, worker, std::move(deployment));
   if (!status.ok()) {
     return status;
   }

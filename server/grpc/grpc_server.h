@@ -1,12 +1,14 @@
 // The gRPC front of the daemon: scoville.v1, health, reflection.
 //
 // Two queue threads serve all calls: requests are built there, tokens turned into text and sent.
-// Nothing blocks them; the engine is reached through the stream hub and Post.
+// Nothing blocks them: long prompts are tokenised by the background worker, the engine is reached
+// through the stream hub and Post.
 //
 // Life: Start (not serving), SetServing(true), …, SetServing(false), BeginDrain, WaitForStreams,
 // Shutdown. A health check answers SERVING only while serving is set.
 //
-// Units: engine durations, bytes. Ownership: borrows engine, hub and model, which outlive it.
+// Units: engine durations, bytes. Ownership: borrows what Start gets, which outlives
+// it.
 // Threading: all methods from any thread; Shutdown once (the destructor calls it otherwise).
 // Errors: Start says why it cannot listen.
 #ifndef SCOVILLE_SERVER_GRPC_GRPC_SERVER_H_
@@ -23,6 +25,7 @@
 #include "base/units.h"
 #include "model/loaded_model.h"
 #include "server/engine/engine.h"
+#include "server/runtime/background_worker.h"
 #include "server/stream/stream_hub.h"
 
 namespace scoville::server {
@@ -72,6 +75,7 @@ class GrpcServer {
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const GrpcServerOptions& options,
                                                            Engine* engine, StreamHub* hub,
                                                            const model::LoadedModel* model,
+                                                           BackgroundWorker* worker,
                                                            GrpcDeployment deployment);
   ~GrpcServer();
 

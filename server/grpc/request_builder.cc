@@ -176,11 +176,8 @@ void ReadId(absl::string_view id, const RequestContext& context, FieldChecker* c
             BuiltRequest* out) {
   if (!id.empty() && !IsRequestId(id)) {
     check->Invalid("request_id", absl::StrCat("must be at most ", kMaxId, " of A-Za-z0-9._:-"));
-  } else if (!id.empty()) {
-    out->output.request_id = std::string(id);
   } else {
-    out->output.request_id =
-        IsRequestId(context.metadata_id) ? context.metadata_id : context.fresh_id;
+    out->output.request_id = RequestIdOf(id, context);
   }
   out->request.external_id = out->output.request_id;
 }
@@ -282,6 +279,23 @@ std::optional<ServiceError> Build(const Request& in, const RequestContext& conte
 }
 
 }  // namespace
+
+std::string RequestIdOf(absl::string_view asked, const RequestContext& context) {
+  if (IsRequestId(asked)) {
+    return std::string(asked);
+  }
+  return IsRequestId(context.metadata_id) ? context.metadata_id : context.fresh_id;
+}
+
+size_t TextBytes(const v1::GenerateRequest& in) { return in.text().size(); }
+
+size_t TextBytes(const v1::ChatRequest& in) {
+  size_t bytes = 0;
+  for (const v1::ChatMessage& message : in.messages()) {
+    bytes += message.content().size();
+  }
+  return bytes;
+}
 
 bool IsRequestId(absl::string_view id) {
   return !id.empty() && id.size() <= kMaxId && std::all_of(id.begin(), id.end(), [](char c) {

@@ -59,6 +59,17 @@ std::optional<ServiceError> BuildGenerate(const v1::GenerateRequest& in,
 std::optional<ServiceError> BuildChat(const v1::ChatRequest& in, const RequestContext& context,
                                       BuiltRequest* out);
 
+// The id of a request that asks for `asked`, whether or not that is a legal one.
+std::string RequestIdOf(absl::string_view asked, const RequestContext& context);
+
+// Beyond this a prompt's text is tokenised by the background worker: this much takes about a
+// millisecond, and each thread that builds requests has streams to serve as well.
+inline constexpr size_t kMostTextAtOnce = 16 << 10;
+
+// Bytes of the prompt's text.
+size_t TextBytes(const v1::GenerateRequest& in);
+size_t TextBytes(const v1::ChatRequest& in);
+
 // 1 to 64 of [A-Za-z0-9._:-].
 bool IsRequestId(absl::string_view id);
 // The error if `asked` is neither empty nor the served model's id.

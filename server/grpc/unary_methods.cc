@@ -24,6 +24,39 @@ using ListModelsCall = UnaryCall<Completions, v1::ListModelsRequest, v1::ListMod
 using GetPoolCall = UnaryCall<Pool, v1::GetPoolRequest, v1::GetPoolResponse>;
 using ExplainCall = UnaryCall<Pool, v1::ExplainRequest, v1::ExplainResponse>;
 
+// Runs `work` on the call, which nobody else touches meanwhile, and replies: at once if it is
+// little, else by way of the background worker.
+template <typename Call>
+void Work(Call* call, size_t bytes, std::optional<ServiceError> (*work)(Call*)) {
+  if (bytes <= kMostTextAtOnce) {
+    call->Reply(work(call));
+    return;
+  }
+  BackgroundWorker* const worker = call->shared().worker;
+  const bool posted = worker->Post(Bytes(static_cast<int64_t>(bytes)), [call, work] {
+    call->thread().Post([call, error = work(call)] { call->Reply(error); });
+  });
+  if (!posted) {
+    call->Reply(PromptQueueFull(worker->waiting(), worker->most_waiting()));
+  }
+}
+
+std::optional<ServiceError> EncodeText(TokenizeCall* call) {
+  const v1::TokenizeRequest& in = call->request();
+  const model::Tokenizer& tokenizer = *call->shared().model->tokenizer;
+  model::EncodeOptions options;
+  options.allow_control_tokens = in.allow_control_tokens();
+  options.add_bos = tokenizer.add_bos_by_default();
+  const model::Encoding encoding = tokenizer.Encode(in.text(), options);
+  for (int32_t token : encoding.tokens) {
+    const absl::string_view bytes = tokenizer.TokenBytes(token);
+    call->response()->add_token_ids(static_cast<uint32_t>(token));
+    call->response()->add_tokens(bytes.data(), bytes.size());
+  }
+  call->response()->set_dropped_bytes(static_cast<uint64_t>(encoding.dropped_bytes));
+  return std::nullopt;
+}
+
 void Tokenize(TokenizeCall* call) {
   const v1::TokenizeRequest& in = call->request();
   const model::LoadedModel& model = *call->shared().model;
@@ -36,17 +69,22 @@ void Tokenize(TokenizeCall* call) {
         "text", absl::StrCat("has ", in.text().size(), " bytes, the limit is ", kMaxText)));
     return;
   }
-  model::EncodeOptions options;
-  options.allow_control_tokens = in.allow_control_tokens();
-  options.add_bos = model.tokenizer->add_bos_by_default();
-  const model::Encoding encoding = model.tokenizer->Encode(in.text(), options);
-  for (int32_t token : encoding.tokens) {
-    const absl::string_view bytes = model.tokenizer->TokenBytes(token);
-    call->response()->add_token_ids(static_cast<uint32_t>(token));
-    call->response()->add_tokens(bytes.data(), bytes.size());
+  Work(call, in.text().size(), EncodeText);
+}
+
+std::optional<ServiceError> JoinTokens(DetokenizeCall* call) {
+  const v1::DetokenizeRequest& in = call->request();
+  const model::Tokenizer& tokenizer = *call->shared().model->tokenizer;
+  for (int i = 0; i < in.token_ids_size(); ++i) {
+    if (in.token_ids(i) >= static_cast<uint64_t>(tokenizer.vocabulary())) {
+      return InvalidField(
+          absl::StrCat("token_ids[", i, "]"),
+          absl::StrCat("is ", in.token_ids(i), ", the vocabulary has ", tokenizer.vocabulary()));
+    }
+    const absl::string_view bytes = tokenizer.TokenBytes(static_cast<int32_t>(in.token_ids(i)));
+    call->response()->mutable_text()->append(bytes.data(), bytes.size());
   }
-  call->response()->set_dropped_bytes(static_cast<uint64_t>(encoding.dropped_bytes));
-  call->Reply(std::nullopt);
+  return std::nullopt;
 }
 
 void Detokenize(DetokenizeCall* call) {
@@ -61,18 +99,7 @@ void Detokenize(DetokenizeCall* call) {
                                                        " tokens, the limit is ", kMaxDetokenized)));
     return;
   }
-  for (int i = 0; i < in.token_ids_size(); ++i) {
-    if (in.token_ids(i) >= static_cast<uint64_t>(model.tokenizer->vocabulary())) {
-      call->Reply(InvalidField(absl::StrCat("token_ids[", i, "]"),
-                               absl::StrCat("is ", in.token_ids(i), ", the vocabulary has ",
-                                            model.tokenizer->vocabulary())));
-      return;
-    }
-    const absl::string_view bytes =
-        model.tokenizer->TokenBytes(static_cast<int32_t>(in.token_ids(i)));
-    call->response()->mutable_text()->append(bytes.data(), bytes.size());
-  }
-  call->Reply(std::nullopt);
+  Work(call, sizeof(uint32_t) * static_cast<size_t>(in.token_ids_size()), JoinTokens);
 }
 
 void ListModels(ListModelsCall* call) {

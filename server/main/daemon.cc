@@ -27,6 +27,7 @@
 #include "server/main/warm_up.h"
 #include "server/metrics/metrics_observer.h"
 #include "server/openai/openai_endpoints.h"
+#include "server/runtime/background_worker.h"
 #include "server/stream/stream_hub.h"
 
 namespace scoville::server {
@@ -37,6 +38,8 @@ constexpr Duration kHeartbeat = Seconds(1);
 constexpr int kHeartbeatsPerStatusLine = 10;
 // How long ended requests may take to tell their clients.
 constexpr Duration kFlushTime = Seconds(5);
+// Of prompts that wait to be tokenised: sixteen of the longest.
+constexpr Bytes kLongPrompts = Bytes(64 << 20);
 constexpr Duration kIdlePoll = Milliseconds(20);
 
 // How waiting for the end of all work ended.
@@ -92,6 +95,7 @@ class Daemon::Impl {
   std::unique_ptr<CoreReader> reader_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<StreamHub> hub_;
+  std::unique_ptr<BackgroundWorker> worker_;
   std::unique_ptr<OpenAiEndpoints> openai_;
   std::unique_ptr<GrpcServer> grpc_;
   std::atomic<bool> engine_idle_{false};
@@ -124,6 +128,7 @@ absl::Status Daemon::Impl::Start() {
   RETURN_IF_ERROR(StartEngine());
   exit_code_ = kExitFailed;
   hub_ = std::make_unique<StreamHub>(engine_.get());
+  worker_ = std::make_unique<BackgroundWorker>(kLongPrompts);
   RETURN_IF_ERROR(StartGrpc());
   ServeHttp();
   return WarmUp(engine_.get(), observer_.get());
@@ -147,7 +152,7 @@ absl::Status Daemon::Impl::StartEngine() {
   facts_.model = model_->id;
   facts_.profile = profile.name;
   facts_.executor = config_.executor;
-  facts_.chips_per_device = options.pool.chips_per_device;
+  facts_.chips_per_device = options.pool.parallelism.chips;
   facts_.kv_block_size = options.pool.kv_block_size;
   facts_.overhead_watts_per_chip = profile.overhead_power.value;
   return absl::OkStatus();
@@ -167,7 +172,7 @@ absl::Status Daemon::Impl::StartGrpc() {
     return std::pair<int64_t, int64_t>(tokens.input, tokens.output);
   };
   ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(options, engine_.get(), hub_.get(), model_.get(),
-                                            std::move(deployment)));
+                                            worker_.get(), std::move(deployment)));
   return absl::OkStatus();
 }
 
@@ -205,7 +210,7 @@ void Daemon::Impl::ServeHttp() {
   options.start_unix_seconds = start_unix_seconds_;
   options.salt = static_cast<uint64_t>(start_unix_seconds_ * 1e9);
   openai_ = std::make_unique<OpenAiEndpoints>(options, engine_.get(), hub_.get(), http_.get(),
-                                              model_.get());
+                                              model_.get(), worker_.get());
   openai_->AddTo(&router_);
   http_->Serve(
       [this](std::shared_ptr<HttpExchange> exchange) { router_.Handle(std::move(exchange)); },
@@ -344,6 +349,8 @@ void Daemon::Impl::Stop() {
   if (http_ != nullptr) {
     http_->Stop();
   }
+  // Its jobs come back to both servers, which drop what comes now.
+  worker_.reset();
   // The engine's last callbacks use what is freed after it.
   grpc_.reset();
   engine_.reset();

@@ -1,6 +1,8 @@
 #include "server/openai/openai_endpoints.h"
 
 #include <algorithm>
+#include <atomic>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -18,6 +20,10 @@ namespace {
 
 constexpr char kJson[] = "application/json";
 constexpr absl::string_view kModels = "/v1/models/";
+
+// No request waits longer than this for the background worker, whose queue is bounded: a later
+// deadline is the scheduler's to keep.
+constexpr Duration kLongestBuild = Seconds(120);
 
 // Streams are read on the HTTP server's one thread.
 class HttpReaderThread final : public ReaderThread {
@@ -42,13 +48,24 @@ void ReplyError(HttpExchange& exchange, OpenAiRoute route, const ServiceError& e
 
 }  // namespace
 
+struct OpenAiEndpoints::Pending {
+  OpenAiRoute route = OpenAiRoute::kChat;
+  std::shared_ptr<HttpExchange> exchange;
+  RequestContext context;
+  OpenAiCall call;
+  BuiltRequest built;
+  std::optional<ServiceError> error;
+};
+
 OpenAiEndpoints::OpenAiEndpoints(const Options& options, Engine* engine, StreamHub* hub,
-                                 HttpServer* http, const model::LoadedModel* model)
+                                 HttpServer* http, const model::LoadedModel* model,
+                                 BackgroundWorker* worker)
     : options_(options),
       engine_(engine),
       hub_(hub),
       http_(http),
       model_(model),
+      worker_(worker),
       thread_(std::make_shared<HttpReaderThread>(http)),
       open_(std::make_shared<std::atomic<int64_t>>(0)) {}
 
@@ -86,32 +103,86 @@ TimePoint OpenAiEndpoints::DeadlineOf(const HttpRequest& request) const {
 
 void OpenAiEndpoints::Serve(OpenAiRoute route, std::shared_ptr<HttpExchange> exchange) {
   const HttpRequest& http = exchange->request();
-  OpenAiCall call;
-  if (const auto error = ParseOpenAiRequest(route, http.body, &call)) {
-    ReplyError(*exchange, route, *error);
+  ++requests_;
+  auto pending = std::make_unique<Pending>();
+  pending->route = route;
+  pending->context.model = model_;
+  pending->context.metadata_id = std::string(http.Header("x-request-id"));
+  pending->context.fresh_id = absl::StrFormat("h-%016x", Fresh(1));
+  pending->context.fresh_seed = Fresh(2);
+  pending->context.deadline = DeadlineOf(http);
+  pending->exchange = std::move(exchange);
+  if (http.body.size() > kMostTextAtOnce) {
+    BuildAside(std::move(pending));
     return;
   }
-  ++requests_;
-  RequestContext context;
-  context.model = model_;
-  context.metadata_id = std::string(http.Header("x-request-id"));
-  context.fresh_id = absl::StrFormat("h-%016x", Fresh(1));
-  context.fresh_seed = Fresh(2);
-  context.deadline = DeadlineOf(http);
-  BuiltRequest built;
-  const auto error = route == OpenAiRoute::kChat ? BuildChat(call.chat, context, &built)
-                                                 : BuildGenerate(call.generate, context, &built);
-  if (error) {
-    ReplyError(*exchange, route, *error);
+  Build(pending.get());
+  Admit(std::move(pending));
+}
+
+void OpenAiEndpoints::Build(Pending* pending) const {
+  const std::string& body = pending->exchange->request().body;
+  pending->error = ParseOpenAiRequest(pending->route, body, &pending->call);
+  if (pending->error) {
+    return;
+  }
+  pending->error = pending->route == OpenAiRoute::kChat
+                       ? BuildChat(pending->call.chat, pending->context, &pending->built)
+                       : BuildGenerate(pending->call.generate, pending->context, &pending->built);
+}
+
+void OpenAiEndpoints::BuildAside(std::unique_ptr<Pending> pending) {
+  const std::shared_ptr<HttpExchange> exchange = pending->exchange;
+  const OpenAiRoute route = pending->route;
+  const TimePoint deadline = pending->context.deadline;
+  const auto bytes = static_cast<int64_t>(exchange->request().body.size());
+  // Written on the HTTP thread: the client left, or has its answer.
+  auto over = std::make_shared<std::atomic<bool>>(false);
+  open_->fetch_add(1);
+  const bool posted =
+      worker_->Post(Bytes(bytes), [this, over, pending = std::move(pending)]() mutable {
+        if (!over->load(std::memory_order_relaxed)) {
+          Build(pending.get());
+        }
+        // Whatever is left of it goes on the HTTP thread, where the exchange is at home.
+        http_->Post([this, over = std::move(over), pending = std::move(pending)]() mutable {
+          if (!over->exchange(true)) {
+            Admit(std::move(pending));
+          }
+          open_->fetch_sub(1);
+        });
+      });
+  if (!posted) {
+    open_->fetch_sub(1);
+    ReplyError(*exchange, route, PromptQueueFull(worker_->waiting(), worker_->most_waiting()));
+    return;
+  }
+  exchange->OnClosed([over] { over->store(true, std::memory_order_relaxed); });
+  const Duration left = deadline - engine_->Now();
+  if (left > kLongestBuild) {
+    return;
+  }
+  http_->PostAfter(left, [over, route, weak = std::weak_ptr(exchange)] {
+    const std::shared_ptr<HttpExchange> waiting = weak.lock();
+    if (waiting != nullptr && !over->exchange(true)) {
+      ReplyError(*waiting, route, DeadlineBeforeAdmission());
+    }
+  });
+}
+
+void OpenAiEndpoints::Admit(std::unique_ptr<Pending> pending) {
+  if (pending->error) {
+    ReplyError(*pending->exchange, pending->route, *pending->error);
     return;
   }
   const auto created =
       static_cast<int64_t>(options_.start_unix_seconds + ToSeconds(engine_->Now() - TimePoint()));
-  const bool stream = call.stream;
+  const bool stream = pending->call.stream;
   // Not make_shared: the ping's weak pointer would hold the whole of it.
-  const std::shared_ptr<OpenAiAnswer> answer(new OpenAiAnswer(
-      std::move(exchange), std::move(call), std::move(built.output), model_, hub_, created, open_));
-  answer->Begin(std::move(built.request), thread_);
+  const std::shared_ptr<OpenAiAnswer> answer(
+      new OpenAiAnswer(std::move(pending->exchange), std::move(pending->call),
+                       std::move(pending->built.output), model_, hub_, created, open_));
+  answer->Begin(std::move(pending->built.request), thread_);
   if (stream) {
     http_->PostAfter(kPingAfter, [weak = std::weak_ptr<OpenAiAnswer>(answer)] {
       if (const std::shared_ptr<OpenAiAnswer> waiting = weak.lock()) {

@@ -1,7 +1,8 @@
 // The OpenAI API: POST /v1/chat/completions and /v1/completions, GET /v1/models.
 //
-// Ownership: borrows engine, hub, model and server, which outlive it. Threading: built before the
-// server serves, then HTTP thread; open_streams from any thread. Errors: answered to the client.
+// Ownership: borrows what it is built with, which outlives it; the worker may be stopped earlier.
+// Threading: built before the server serves, then HTTP thread; open_streams from any thread.
+// Errors: answered to the client.
 #ifndef SCOVILLE_SERVER_OPENAI_OPENAI_ENDPOINTS_H_
 #define SCOVILLE_SERVER_OPENAI_OPENAI_ENDPOINTS_H_
 
@@ -15,6 +16,7 @@
 #include "server/http/http_router.h"
 #include "server/http/http_server.h"
 #include "server/openai/openai_request.h"
+#include "server/runtime/background_worker.h"
 #include "server/stream/stream_hub.h"
 
 namespace scoville::server {
@@ -31,7 +33,7 @@ class OpenAiEndpoints {
   };
 
   OpenAiEndpoints(const Options& options, Engine* engine, StreamHub* hub, HttpServer* http,
-                  const model::LoadedModel* model);
+                  const model::LoadedModel* model, BackgroundWorker* worker);
 
   // The routes refer to this object.
   void AddTo(HttpRouter* router);
@@ -39,7 +41,16 @@ class OpenAiEndpoints {
   int64_t open_streams() const { return open_->load(); }
 
  private:
+  // A request between its arrival and its admission.
+  struct Pending;
+
   void Serve(OpenAiRoute route, std::shared_ptr<HttpExchange> exchange);
+  // Parses and builds the request; any thread.
+  void Build(Pending* pending) const;
+  // The same on the background worker; goes on with Admit unless the request ends before.
+  void BuildAside(std::unique_ptr<Pending> pending);
+  // Answers the error, or submits the request.
+  void Admit(std::unique_ptr<Pending> pending);
   void Models(std::shared_ptr<HttpExchange> exchange);
   TimePoint DeadlineOf(const HttpRequest& request) const;
   // A number nobody else gets: for ids and, with another purpose, for seeds.
@@ -50,6 +61,7 @@ class OpenAiEndpoints {
   StreamHub* const hub_;
   HttpServer* const http_;
   const model::LoadedModel* const model_;
+  BackgroundWorker* const worker_;
   const std::shared_ptr<ReaderThread> thread_;
   const std::shared_ptr<std::atomic<int64_t>> open_;
   uint64_t requests_ = 0;

@@ -1,6 +1,7 @@
 #include "server/grpc/grpc_server.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -192,6 +193,28 @@ TEST_F(GrpcServerTest, RefusesWhatCannotBeServed) {
   answer = Generate(f.completions.get(), request);
   EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_TRUE(Generate(f.completions.get(), Request("x", 4)).status.ok());
+}
+
+TEST_F(GrpcServerTest, TextThatIsNotUtf8FillsNoLog) {
+  // Field 2 (text) of GenerateRequest, as bytes: our own library would not send them.
+  const grpc::Slice slice(std::string("\x12\x02\xff\xfe"));
+  const grpc::ByteBuffer request(&slice, 1);
+  grpc::GenericStub stub(f.channel);
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  ::testing::internal::CaptureStderr();
+  const auto call =
+      stub.PrepareUnaryCall(&context, "/scoville.v1.Completions/Tokenize", request, &queue);
+  call->StartCall();
+  int tag = 0;
+  call->Finish(&response, &status, &tag);
+  void* done = nullptr;
+  bool ok = false;
+  ASSERT_TRUE(queue.Next(&done, &ok));
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  EXPECT_FALSE(status.ok());
 }
 
 TEST_F(GrpcServerTest, TokenizesAndListsModels) {
@@ -398,7 +421,7 @@ TEST(GrpcServerStartTest, ATakenPortIsAClearError) {
   server::GrpcServerOptions options;
   options.address = f.server->address();
   const auto second = server::GrpcServer::Start(options, f.engine.get(), f.hub.get(), f.model.get(),
-                                                server::GrpcDeployment{});
+                                                f.worker.get(), server::GrpcDeployment{});
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(std::string(second.status().message()), HasSubstr(options.address));
 }

@@ -61,18 +61,23 @@ ServerFixture::ServerFixture(FixtureOptions options) {
   options.engine.pool.executor = options.executor;
   options.engine.pool.devices = 2;
   options.engine.pool.kv_blocks = 1024;
+  if (options.context > 0) {
+    model->config.context = options.context;
+    options.engine.pool.kv_blocks = options.context / 8;
+  }
   options.engine.compute_lanes = 1;
   auto started = server::Engine::Start(options.engine, model.get(), &observer);
   CHECK(started.ok());
   engine = *std::move(started);
   hub = std::make_unique<server::StreamHub>(engine.get());
+  worker = std::make_unique<server::BackgroundWorker>(options.long_prompts);
   options.grpc.address = "127.0.0.1:0";
   server::GrpcDeployment deployment;
   deployment.version = "test";
   deployment.profile = "jalapeno-gen1";
   deployment.executor = functional ? "functional" : "synthetic";
   auto listening = server::GrpcServer::Start(options.grpc, engine.get(), hub.get(), model.get(),
-                                             std::move(deployment));
+                                             worker.get(), std::move(deployment));
   CHECK(listening.ok());
   server = *std::move(listening);
   server->SetServing(true);
@@ -83,6 +88,7 @@ ServerFixture::ServerFixture(FixtureOptions options) {
 
 ServerFixture::~ServerFixture() {
   server.reset();
+  worker.reset();
   hub.reset();
   engine.reset();
 }

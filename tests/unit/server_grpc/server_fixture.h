@@ -33,6 +33,8 @@ struct FixtureOptions {
   device::ExecutorKind executor = device::ExecutorKind::kFunctional;
   server::EngineOptions engine;
   server::GrpcServerOptions grpc;
+  Bytes long_prompts = Bytes(64 << 20);  // that may wait to be tokenised
+  int64_t context = 0;                   // of a synthetic model; zero: its own
 };
 
 class ServerFixture {
@@ -51,6 +53,7 @@ class ServerFixture {
   SilentObserver observer;
   std::unique_ptr<server::Engine> engine;
   std::unique_ptr<server::StreamHub> hub;
+  std::unique_ptr<server::BackgroundWorker> worker;
   std::unique_ptr<server::GrpcServer> server;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::Completions::Stub> completions;

@@ -41,17 +41,20 @@ class OpenAiEndpointsTest : public ::testing::Test {
     auto model = model::SyntheticModel();
     ASSERT_TRUE(model.ok()) << model.status();
     model_ = *std::move(model);
+    model_->config.context = 32768;  // of single bytes: the synthetic model knows few words
     options.pool.executor = device::ExecutorKind::kSynthetic;
     options.pool.devices = 1;
     auto engine = Engine::Start(options, model_.get(), &observer_);
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
     hub_ = std::make_unique<StreamHub>(engine_.get());
+    worker_ = std::make_unique<BackgroundWorker>(Bytes(1 << 20));
     auto http = HttpServer::Listen(HostPort{"127.0.0.1", 0}, {});
     ASSERT_TRUE(http.ok()) << http.status();
     http_ = *std::move(http);
-    endpoints_ = std::make_unique<OpenAiEndpoints>(OpenAiEndpoints::Options(), engine_.get(),
-                                                   hub_.get(), http_.get(), model_.get());
+    endpoints_ =
+        std::make_unique<OpenAiEndpoints>(OpenAiEndpoints::Options(), engine_.get(), hub_.get(),
+                                          http_.get(), model_.get(), worker_.get());
     router_ = std::make_unique<HttpRouter>();
     endpoints_->AddTo(router_.get());
     http_->Serve(
@@ -62,6 +65,7 @@ class OpenAiEndpointsTest : public ::testing::Test {
     if (http_ != nullptr) {
       http_->Stop();
     }
+    worker_.reset();
     engine_.reset();
   }
   void TearDown() override { Stop(); }
@@ -110,6 +114,7 @@ class OpenAiEndpointsTest : public ::testing::Test {
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<HttpRouter> router_;
   std::unique_ptr<StreamHub> hub_;
+  std::unique_ptr<BackgroundWorker> worker_;
   std::unique_ptr<OpenAiEndpoints> endpoints_;
   std::unique_ptr<Engine> engine_;
 };
@@ -242,6 +247,40 @@ TEST_F(OpenAiEndpointsTest, AClientThatDoesNotReadPausesItsSequence) {
   const std::vector<std::string> events = EventsOf(client.ReadAll());
   EXPECT_EQ(events.back(), "[DONE]");
   EXPECT_EQ(json::parse(events[events.size() - 2])["choices"][0]["finish_reason"], "length");
+  EXPECT_TRUE(ComesToRest());
+}
+
+// A body that the background worker builds; the tests' worker takes 1 MiB of them.
+std::string LongBody(size_t bytes) {
+  return absl::StrCat(R"({"max_tokens": 2, "ignore_eos": true, "prompt": ")",
+                      std::string(bytes, 'a'), R"("})");
+}
+
+TEST_F(OpenAiEndpointsTest, ALongPromptHoldsUpNobodyAndEndsWithItsClientOrDeadline) {
+  std::promise<void> go;
+  ASSERT_TRUE(worker_->Post(Bytes(), [may_go = std::make_shared<std::shared_future<void>>(
+                                          go.get_future())] { may_go->wait(); }));
+  RawClient waiting(http_->port());
+  waiting.Send(Post(kCompletions, LongBody(20'000)));
+  auto leaving = std::make_unique<RawClient>(http_->port());
+  leaving->Send(Post(kCompletions, LongBody(20'000)));
+  const auto short_one = [&] {
+    return Ask(Post(kCompletions, R"({"prompt":"x","max_tokens":1})"));
+  };
+  EXPECT_THAT(short_one(), StartsWith("HTTP/1.1 200"));
+  // The deadline does not wait for the worker.
+  const std::string late =
+      Ask(Post(kCompletions, LongBody(20'000), "x-request-timeout-ms: 50\r\n"));
+  EXPECT_THAT(late, StartsWith("HTTP/1.1 504"));
+  EXPECT_EQ(BodyOf(late)["error"]["code"], "deadline_exceeded");
+  const std::string refused = Ask(Post(kCompletions, LongBody(1 << 20)));
+  EXPECT_THAT(refused, StartsWith("HTTP/1.1 429"));
+  EXPECT_THAT(refused, HasSubstr("Retry-After: 1\r\n"));
+  leaving.reset();
+  EXPECT_THAT(short_one(), StartsWith("HTTP/1.1 200"));
+  EXPECT_EQ(endpoints_->open_streams(), 3);
+  go.set_value();
+  EXPECT_EQ(BodyOf(waiting.ReadAll())["usage"]["completion_tokens"], 2);
   EXPECT_TRUE(ComesToRest());
 }
 
