@@ -14,6 +14,7 @@ constexpr char kExamples[] =
     "  scoville run                            chat\n"
     "  scoville pool -l 1                      watch the devices\n"
     "  scoville models --json                  for scripts\n"
+    "  scoville profile show h100-sxm          an accelerator's numbers, no daemon needed\n"
     "\n"
     "Exit codes: 0 done, 1 failed, 2 usage, 69 unreachable, 75 refused (try later),\n"
     "77 not allowed, 130 interrupted.\n";
@@ -28,6 +29,8 @@ int RunCli(int argc, char** argv) {
   DefinePool(&line);
   DefineExplain(&line);
   DefineHealth(&line);
+  DefineProfile(&line);
+  DefineCard(&line);
   DefineVersion(&line);
   DefineCompletion(&line);
   return line.ParseAndRun(argc, argv);

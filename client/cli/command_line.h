@@ -93,6 +93,8 @@ void DefinePool(CommandLine* line);
 void DefineExplain(CommandLine* line);
 void DefineHealth(CommandLine* line);
 void DefineVersion(CommandLine* line);
+void DefineProfile(CommandLine* line);
+void DefineCard(CommandLine* line);
 void DefineCompletion(CommandLine* line);
 
 // The whole program.

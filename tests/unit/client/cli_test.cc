@@ -183,6 +183,17 @@ TEST(CommandLine, HelpAndVersionSucceed) {
   EXPECT_THAT(Cli({"--version"}).out, HasSubstr("scoville "));
 }
 
+TEST(CommandLine, ProfilesAndCardsNeedNoDaemon) {
+  EXPECT_THAT(Cli({"profile", "show"}).out, HasSubstr("jalapeno-gen1"));
+  EXPECT_THAT(Cli({"profile", "show", "h100-sxm", "--json"}).out, HasSubstr("\"hbm_bandwidth\""));
+  EXPECT_EQ(Cli({"profile", "check", "no-such"}).exit_code, kExitFailed);
+  EXPECT_THAT(Cli({"profile", "check", "no-such"}).err, HasSubstr("no built-in profile"));
+  EXPECT_EQ(Cli({"profile", "diff", "h100-sxm"}).exit_code, kExitUsage);
+  EXPECT_EQ(Cli({"profile", "weigh"}).exit_code, kExitUsage);
+  EXPECT_THAT(Cli({"card", "show", "qwen3-8b", "--profile", "h100-sxm", "--chips", "2"}).out,
+              HasSubstr("On 2 x h100-sxm"));
+}
+
 TEST(CommandLine, CompletionKnowsEveryCommand) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     const Outcome outcome = Cli({"completion", shell});
