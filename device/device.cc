@@ -9,17 +9,19 @@
 #include "base/stable_hash.h"
 #include "base/status_macros.h"
 #include "device/physics/energy_attribution.h"
-#include "device/physics/energy_meter.h"
 #include "device/physics/model_timing.h"
 #include "device/physics/power_model.h"
-#include "device/physics/step_cost.h"
 
 namespace scoville::device {
 
 namespace {
 
-// There is no thermal model yet: the junction stands where the profile's leakage is given for.
-constexpr double kJunctionCelsius = 60.0;
+Power MeanPower(Energy energy, Duration duration) {
+  return Power(
+      static_cast<int64_t>(energy.total_picojoules() / std::max<int64_t>(1, duration.value())));
+}
+
+}  // namespace
 
 SequenceWork WorkOf(const SequenceStep& step) {
   SequenceWork work;
@@ -31,25 +33,16 @@ SequenceWork WorkOf(const SequenceStep& step) {
   return work;
 }
 
-Power MeanPower(Energy energy, Duration duration) {
-  return Power(
-      static_cast<int64_t>(energy.total_picojoules() / std::max<int64_t>(1, duration.value())));
-}
-
-}  // namespace
-
 class Device::Impl {
  public:
-  Impl(EventLoop* loop, const Profile* profile, const ModelTiming& timing,
-       const DeviceOptions& options, int64_t kv_blocks, std::unique_ptr<Executor> executor)
+  Impl(EventLoop* loop, StepPricer* pricer, const DeviceOptions& options, int64_t kv_blocks,
+       std::unique_ptr<DevicePower> power, std::unique_ptr<Executor> executor)
       : loop_(loop),
-        profile_(profile),
+        pricer_(pricer),
         options_(options),
-        timing_(timing),
-        power_(*profile, options.chips),
+        power_(std::move(power)),
         executor_(std::move(executor)),
-        kv_(kv_blocks, options.kv_block_size),
-        meter_(TimePoint(), power_.Warm()),
+        kv_(kv_blocks, pricer->model().rules.block_tokens),
         idle_since_(loop->Now()) {}
 
   ~Impl() {
@@ -57,15 +50,15 @@ class Device::Impl {
     loop_->Cancel(end_timer_);
   }
 
-  void BeginStep(std::vector<SequenceStep> work, StepDone done);
-  StepPrice PriceUnderCap(const StepShape& shape, int* state) const;
+  StepOffer Offer(const StepShape& shape, Duration latency_limit);
+  void BeginStep(std::vector<SequenceStep> work, const StepOffer& offer, StepDone done);
+  absl::StatusOr<CapChange> SetCap(Power cap, TimePoint at);
   DeviceStatus Status();
 
   EventLoop* const loop_;
-  const Profile* const profile_;
+  StepPricer* const pricer_;
   const DeviceOptions options_;
-  const ModelTiming timing_;
-  const PowerModel power_;
+  const std::unique_ptr<DevicePower> power_;
   const std::unique_ptr<Executor> executor_;
 
   BlockPool kv_;
@@ -79,14 +72,12 @@ class Device::Impl {
   StepRecord RecordOf(int64_t lag_ns) const;
   void Account(StepOutcome& outcome);
 
-  EnergyMeter meter_;     // on device time
   TimePoint device_now_;  // device time, settled
   TimePoint idle_since_;  // engine time; meaningful while not busy
   EnergyBuckets energy_;
   EnergyTerms terms_;
   StallTimes stalls_;
   Duration busy_time_;
-  Duration idle_time_;
   Duration lag_;
   int64_t steps_ = 0;
 
@@ -94,8 +85,7 @@ class Device::Impl {
   std::vector<SequenceStep> steps_in_flight_;
   std::vector<SequenceWork> work_;
   StepDone done_;
-  StepPrice price_;
-  int state_ = 0;
+  StepOffer offer_;
   TimePoint start_;
   TimerId end_timer_;
   bool device_time_over_ = false;
@@ -103,54 +93,58 @@ class Device::Impl {
 };
 
 void Device::Impl::SettleIdle() {
-  const Duration idle = loop_->Now() - idle_since_;
+  device_now_ += loop_->Now() - idle_since_;
   idle_since_ = loop_->Now();
-  device_now_ += idle;
-  idle_time_ += idle;
-  const Energy energy = power_.Warm() * idle;
+  const Energy before = power_->idle().energy();
+  power_->IdleUntil(device_now_);
+  const Energy energy = power_->idle().energy() - before;
   energy_.idle += energy;
   terms_.static_ += energy;
-  CHECK_EQ(meter_.Read(device_now_), energy_.total());
+  CHECK_EQ(power_->total_energy(device_now_), energy_.total());
 }
 
-StepPrice Device::Impl::PriceUnderCap(const StepShape& shape, int* state) const {
-  // Admissibility is not monotone in the clock, so every state is tried, fastest first. The slowest
-  // always fits: Create refuses a cap below its worst case.
-  const int top = profile_->top_state();
-  for (int s = top; s >= 0; --s) {
-    StepPrice price = PriceStep(*profile_, timing_, shape, StepClock{s, top, false});
-    if (s == 0 || std::max(power_.HostGap(s), power_.Forward(price, s)) <= options_.cap) {
-      *state = s;
-      return price;
-    }
-  }
-  CHECK(false);
-  return {};
+StepOffer Device::Impl::Offer(const StepShape& shape, Duration latency_limit) {
+  CHECK(!busy_);
+  SettleIdle();
+  return power_->Offer(device_now_, shape, latency_limit);
 }
 
-void Device::Impl::BeginStep(std::vector<SequenceStep> work, StepDone done) {
+void Device::Impl::BeginStep(std::vector<SequenceStep> work, const StepOffer& offer,
+                             StepDone done) {
   CHECK(!busy_);
   CHECK(!work.empty());
-  SettleIdle();
+  CHECK_EQ(idle_since_, loop_->Now());  // the offer is of this instant
   busy_ = true;
   steps_in_flight_ = std::move(work);
   done_ = std::move(done);
   work_.clear();
-  StepShape shape;
   for (const SequenceStep& step : steps_in_flight_) {
     work_.push_back(WorkOf(step));
-    shape.Add(work_.back(), timing_.rules);
   }
-  price_ = PriceUnderCap(shape, &state_);
+  offer_ = offer;
   start_ = loop_->Now();
   device_time_over_ = false;
   results_.reset();
-  meter_.SetPower(device_now_, power_.HostGap(state_));
-  end_timer_ = loop_->RunAt(start_ + price_.duration, EventClass::kStepEnd, options_.id.value,
+  power_->BeginStep(device_now_, offer_);
+  end_timer_ = loop_->RunAt(start_ + offer_.price.duration, EventClass::kStepEnd, options_.id.value,
                             [this] { OnDeviceTimeOver(); });
   executor_->Execute(steps_in_flight_, [this](std::vector<SequenceResult> results) {
     OnHostResult(std::move(results));
   });
+}
+
+absl::StatusOr<CapChange> Device::Impl::SetCap(Power cap, TimePoint at) {
+  const TimePoint now = loop_->Now();
+  if (!busy_) {
+    SettleIdle();
+  }
+  // Device time stands still while the host computes; what is planned ahead moves with it.
+  const TimePoint device_now =
+      busy_ ? std::min(device_now_ + (now - start_), device_now_ + offer_.price.duration)
+            : device_now_;
+  ASSIGN_OR_RETURN(CapChange change, power_->SetCap(device_now, cap, device_now + (at - now)));
+  change.effective_at = now + (change.effective_at - device_now);
+  return change;
 }
 
 void Device::Impl::OnDeviceTimeOver() {
@@ -173,15 +167,17 @@ StepRecord Device::Impl::RecordOf(int64_t lag_ns) const {
   r.step = steps_;
   r.start = start_;
   r.end = loop_->Now();
-  r.duration = price_.duration;
+  r.duration = offer_.price.duration;
   r.lag = Duration(lag_ns);
   r.sequences = static_cast<int32_t>(steps_in_flight_.size());
-  r.pstate = state_;
-  r.clock_hertz = static_cast<int64_t>(std::llround(profile_->pstates[state_].hertz));
-  r.throttled = state_ < profile_->top_state();
-  r.stalls = price_.stalls;
-  r.model_flops = price_.flops_model;
-  r.hbm_bytes = static_cast<double>(price_.hbm_bytes.value());
+  r.pstate = offer_.clock.state;
+  r.clock_hertz = static_cast<int64_t>(
+      std::llround(pricer_->profile().pstates[static_cast<size_t>(r.pstate)].hertz));
+  r.throttled = offer_.why.constrained || offer_.cause == DelayCause::kHeat;
+  r.why = offer_.why;
+  r.stalls = offer_.price.stalls;
+  r.model_flops = offer_.price.flops_model;
+  r.hbm_bytes = static_cast<double>(offer_.price.hbm_bytes.value());
   StableHasher plan;
   StableHasher tokens;
   for (size_t i = 0; i < steps_in_flight_.size(); ++i) {
@@ -207,9 +203,13 @@ StepRecord Device::Impl::RecordOf(int64_t lag_ns) const {
 }
 
 void Device::Impl::Account(StepOutcome& outcome) {
-  const Energy total = power_.StepEnergy(price_, state_);
+  const StepPrice& price = offer_.price;
+  const int state = offer_.clock.state;
+  device_now_ += price.duration;
+  const Energy total = power_->EndStep(device_now_);
   std::vector<SequenceEnergy> shares(work_.size());
-  AttributeStep(power_, timing_, price_, state_, 1.0, work_, absl::MakeSpan(shares));
+  AttributeStep(power_->model(), pricer_->model(), price, state, offer_.leakage, work_,
+                absl::MakeSpan(shares));
   for (const SequenceEnergy& share : shares) {
     EnergyBuckets e;
     e.prefill = share.prefill;
@@ -219,24 +219,22 @@ void Device::Impl::Account(StepOutcome& outcome) {
     outcome.record.energy += e;
   }
   CHECK_EQ(outcome.record.energy.total(), total);
-  outcome.record.terms = SplitStepTerms(power_, price_, state_);
+  outcome.record.terms = SplitStepTerms(power_->model(), price, state, offer_.leakage);
   CHECK_EQ(outcome.record.terms.total(), total);
-  outcome.record.power = MeanPower(total, price_.duration);
-
-  meter_.SetPower(device_now_ + price_.host_gap, power_.Forward(price_, state_));
-  device_now_ += price_.duration;
-  meter_.SetPower(device_now_, power_.Warm());
+  outcome.record.power = MeanPower(total, price.duration);
+  outcome.record.phases[0] = offer_.phases[0];
+  outcome.record.phases[1] = offer_.phases[1];
   energy_ += outcome.record.energy;
   terms_ += outcome.record.terms;
-  stalls_ += price_.stalls;
-  CHECK_EQ(meter_.Read(device_now_), energy_.total());
+  stalls_ += price.stalls;
+  CHECK_EQ(power_->total_energy(device_now_), energy_.total());
   CHECK_EQ(terms_.total(), energy_.total());
 }
 
 void Device::Impl::Finish() {
   const TimePoint now = loop_->Now();
   ++steps_;
-  const Duration lag = now - start_ - price_.duration;
+  const Duration lag = now - start_ - offer_.price.duration;
   StepOutcome outcome;
   outcome.record = RecordOf(lag.value());
   Account(outcome);
@@ -245,7 +243,7 @@ void Device::Impl::Finish() {
     outcome.results[i].computed = steps_in_flight_[i].count;
     outcome.results[i].recomputed = steps_in_flight_[i].recomputed;
   }
-  busy_time_ += price_.duration;
+  busy_time_ += offer_.price.duration;
   lag_ += lag;
   idle_since_ = now;
   busy_ = false;
@@ -259,17 +257,23 @@ DeviceStatus Device::Impl::Status() {
   }
   DeviceStatus s;
   s.id = options_.id;
-  s.state = DeviceState::kReady;
+  s.state = power_->tripped() ? DeviceState::kFaulted : DeviceState::kReady;
   s.busy = busy_;
-  s.cap = options_.cap;
-  s.power = busy_ ? MeanPower(power_.StepEnergy(price_, state_), price_.duration) : power_.Warm();
-  s.clock_hertz = static_cast<int64_t>(std::llround(profile_->pstates[busy_ ? state_ : 0].hertz));
-  s.temperature_celsius = kJunctionCelsius;
+  s.parked = power_->parked();
+  s.cap = power_->cap();
+  s.min_cap = power_->min_cap();
+  s.power =
+      busy_ ? MeanPower(TotalEnergy(offer_.phases), offer_.price.duration) : power_->power_now();
+  const size_t state = static_cast<size_t>(busy_ ? offer_.clock.state : 0);
+  s.clock_hertz = static_cast<int64_t>(std::llround(pricer_->profile().pstates[state].hertz));
+  s.temperature_celsius = power_->junction_celsius(device_now_);
+  s.explanation = power_->last_sentence();
   s.energy = energy_;
   s.terms = terms_;
+  s.idle = power_->idle();
   s.stalls = stalls_;
   s.busy_time = busy_time_;
-  s.idle_time = idle_time_;
+  s.idle_time = power_->idle().time();
   s.lag = lag_;
   s.steps = steps_;
   s.kv_blocks_total = kv_.num_blocks();
@@ -280,53 +284,41 @@ DeviceStatus Device::Impl::Status() {
 Device::Device(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Device::~Device() = default;
 
-absl::StatusOr<std::unique_ptr<Device>> Device::Create(EventLoop* loop, const Profile* profile,
-                                                       const model::ModelCard& card,
-                                                       const DeviceOptions& requested,
+absl::StatusOr<std::unique_ptr<Device>> Device::Create(EventLoop* loop, StepPricer* pricer,
+                                                       const DeviceOptions& options,
                                                        std::unique_ptr<Executor> executor) {
-  DeviceOptions options = requested;
-  if (options.chips < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("chips per device is %d, at least 1 is needed", options.chips));
-  }
-  if (options.kv_block_size < 1) {
-    return absl::InvalidArgumentError("the KV block size must be at least 1 token");
-  }
-  Parallelism parallelism;
-  parallelism.chips = options.chips;
-  ASSIGN_OR_RETURN(const ModelTiming timing,
-                   MakeModelTiming(*profile, card, parallelism, options.kv_block_size));
-  const MemoryPlan plan = PlanMemory(*profile, timing);
-  const int64_t fitting = plan.kv_blocks;
-  if (fitting < 1 || options.kv_blocks > fitting) {
+  const MemoryPlan plan = PlanMemory(pricer->profile(), pricer->model());
+  if (plan.kv_blocks < 1 || options.kv_blocks > plan.kv_blocks) {
     return absl::InvalidArgumentError(absl::StrFormat("does not fit: %s; %d are asked for",
-                                                      DescribeMemory(plan, timing),
+                                                      DescribeMemory(plan, pricer->model()),
                                                       std::max<int64_t>(options.kv_blocks, 1)));
   }
-  const int64_t kv_blocks = options.kv_blocks > 0 ? options.kv_blocks : fitting;
-  if (options.cap == Power()) {
-    options.cap = profile->TdpPower() * options.chips;
-  }
-  const Power least = PowerModel(*profile, options.chips).WorstCase(0);
-  if (options.cap < least) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "a cap of %.1f W cannot be kept: the worst step at the lowest clock draws %.1f W",
-        ToWatts(options.cap), ToWatts(least)));
-  }
-  return std::unique_ptr<Device>(new Device(
-      std::make_unique<Impl>(loop, profile, timing, options, kv_blocks, std::move(executor))));
+  const int64_t kv_blocks = options.kv_blocks > 0 ? options.kv_blocks : plan.kv_blocks;
+  ASSIGN_OR_RETURN(std::unique_ptr<DevicePower> power, DevicePower::Create(pricer, options.power));
+  return std::unique_ptr<Device>(new Device(std::make_unique<Impl>(
+      loop, pricer, options, kv_blocks, std::move(power), std::move(executor))));
 }
 
 DeviceId Device::id() const { return impl_->options_.id; }
-const Profile& Device::profile() const { return *impl_->profile_; }
-int32_t Device::chips() const { return impl_->options_.chips; }
+const Profile& Device::profile() const { return impl_->pricer_->profile(); }
+int32_t Device::chips() const { return static_cast<int32_t>(impl_->pricer_->model().chips); }
 BlockPool& Device::kv() { return impl_->kv_; }
 const BlockPool& Device::kv() const { return impl_->kv_; }
 bool Device::busy() const { return impl_->busy_; }
 
-void Device::BeginStep(std::vector<SequenceStep> work, StepDone done) {
-  impl_->BeginStep(std::move(work), std::move(done));
+const DevicePower& Device::power() const { return *impl_->power_; }
+
+const ShapeRules& Device::rules() const { return impl_->pricer_->model().rules; }
+
+StepOffer Device::Offer(const StepShape& shape, Duration latency_limit) {
+  return impl_->Offer(shape, latency_limit);
 }
+
+void Device::BeginStep(std::vector<SequenceStep> work, const StepOffer& offer, StepDone done) {
+  impl_->BeginStep(std::move(work), offer, std::move(done));
+}
+
+absl::StatusOr<CapChange> Device::SetCap(Power cap, TimePoint at) { return impl_->SetCap(cap, at); }
 
 DeviceStatus Device::Status() { return impl_->Status(); }
 

@@ -1,14 +1,15 @@
-// One emulated accelerator: runs one step at a time in device time, under a power cap, with a meter
-// that adds up.
+// One emulated accelerator: runs one step at a time in device time, under a power cap that holds,
+// with a meter that adds up.
 //
-// A step is priced when it begins, executed, and ends at begin + duration, or when the host has its
-// tokens, whichever is later; the excess is emulation lag and no part of device time or energy.
-// Between steps device time follows the loop. The written contract is device/README.md.
+// The caller asks what a step would be (Offer) and begins it as offered; the step ends at
+// begin + duration, or when the host has its tokens, whichever is later; the excess is emulation
+// lag and no part of device time or energy. Between steps device time follows the loop. The written
+// contract is device/README.md.
 //
-// Units: engine time in TimePoint, device time in Duration. Ownership: owns its KV pool, meter and
-// executor; borrows the loop and the profile. Threading: engine thread only. Errors: Create refuses
-// a cap below what the slowest step of one sequence needs, and a model that leaves no room for KV;
-// BeginStep's preconditions are CHECKs.
+// Units: engine time in TimePoint, device time in Duration. Ownership: owns its KV pool, meter,
+// governor and executor; borrows the loop and the pricer. Threading: engine thread only. Errors:
+// Create refuses a cap that no step can be small enough for, and a model that leaves no room for
+// KV; BeginStep's preconditions are CHECKs.
 #ifndef SCOVILLE_DEVICE_DEVICE_H_
 #define SCOVILLE_DEVICE_DEVICE_H_
 
@@ -21,21 +22,23 @@
 #include "absl/types/span.h"
 #include "base/event_loop.h"
 #include "base/ids.h"
+#include "device/device_power.h"
 #include "device/executor/executor.h"
 #include "device/kv/block_pool.h"
-#include "device/physics/profile.h"
+#include "device/physics/step_cost.h"
+#include "device/power_options.h"
 #include "device/records.h"
-#include "model/card/model_card.h"
 
 namespace scoville::device {
 
 struct DeviceOptions {
   DeviceId id{};
-  int32_t chips = 1;      // tensor-parallel group
-  Power cap{};            // of the device; zero: chips x TDP
+  PowerOptions power{};
   int64_t kv_blocks = 0;  // zero: what the chip's memory holds beside the weights
-  int64_t kv_block_size = 16;
 };
+
+// A sequence's step as its price sees it.
+SequenceWork WorkOf(const SequenceStep& step);
 
 // What one sequence paid in a step: prefill, decode and waste; idle is zero.
 struct StepOutcome {
@@ -48,8 +51,8 @@ class Device {
  public:
   using StepDone = absl::AnyInvocable<void(StepOutcome)>;
 
-  static absl::StatusOr<std::unique_ptr<Device>> Create(EventLoop* loop, const Profile* profile,
-                                                        const model::ModelCard& card,
+  // The pricer's model says how many chips the device is, and how large a KV block.
+  static absl::StatusOr<std::unique_ptr<Device>> Create(EventLoop* loop, StepPricer* pricer,
                                                         const DeviceOptions& options,
                                                         std::unique_ptr<Executor> executor);
   ~Device();
@@ -63,9 +66,19 @@ class Device {
   const BlockPool& kv() const;
   bool busy() const;
 
-  // Begins a step over `work` (not empty). `done` runs once, at the step's end. Precondition: not
-  // busy.
-  void BeginStep(std::vector<SequenceStep> work, StepDone done);
+  // How a step's sequences are summed up.
+  const ShapeRules& rules() const;
+  // How a step of this shape would run if it began now. `latency_limit`: what it may take if the
+  // device weighs joules; zero: anything. Precondition: not busy.
+  StepOffer Offer(const StepShape& shape, Duration latency_limit);
+  // Begins a step over `work` (not empty) as it was offered at this very instant. `done` runs once,
+  // at the step's end. Precondition: not busy.
+  void BeginStep(std::vector<SequenceStep> work, const StepOffer& offer, StepDone done);
+
+  // The mean power over the operator's window is at or below `cap` from effective_at (engine time)
+  // on, until then at or below the old one. `at` (now or later): later is an announcement.
+  absl::StatusOr<CapChange> SetCap(Power cap, TimePoint at);
+  const DevicePower& power() const;
 
   // Settles idle energy up to now and reads everything.
   DeviceStatus Status();

@@ -7,6 +7,7 @@
 #include "base/status_macros.h"
 #include "device/executor/host_batcher.h"
 #include "device/executor/synthetic_executor.h"
+#include "device/physics/tables/operator_tables.h"
 
 namespace scoville::device {
 
@@ -54,6 +55,15 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
   auto pool = std::unique_ptr<DevicePool>(new DevicePool());
   ASSIGN_OR_RETURN(Profile profile, FindProfile(options.profile));
   pool->profile_ = std::make_unique<Profile>(std::move(profile));
+  ASSIGN_OR_RETURN(
+      const ModelTiming timing,
+      MakeModelTiming(*pool->profile_, model.card, options.parallelism, options.kv_block_size));
+  if (!options.operator_tables.empty()) {
+    ASSIGN_OR_RETURN(pool->tables_,
+                     OperatorTables::Load(options.operator_tables, *pool->profile_, timing));
+  }
+  pool->pricer_ = std::make_unique<StepPricer>(pool->profile_.get(), timing,
+                                               options.max_step_tokens, pool->tables_.get());
   const bool functional = options.executor == ExecutorKind::kFunctional;
   if (functional) {
     CHECK(compute != nullptr);
@@ -74,9 +84,7 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
   for (int32_t i = 0; i < options.devices; ++i) {
     DeviceOptions device_options;
     device_options.id = DeviceId{static_cast<uint32_t>(i)};
-    device_options.chips = options.chips_per_device;
-    device_options.cap = options.cap_per_device;
-    device_options.kv_block_size = options.kv_block_size;
+    device_options.power = options.power;
     device_options.kv_blocks = options.kv_blocks;
     std::unique_ptr<Executor> executor;
     if (functional) {
@@ -91,7 +99,7 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
       executor = std::make_unique<SyntheticExecutor>(&pool->drawable_);
     }
     absl::StatusOr<std::unique_ptr<Device>> device =
-        Device::Create(loop, pool->profile_.get(), model.card, device_options, std::move(executor));
+        Device::Create(loop, pool->pricer_.get(), device_options, std::move(executor));
     if (!device.ok()) {
       return absl::Status(device.status().code(),
                           absl::StrCat("device ", i, ": ", device.status().message()));

@@ -24,12 +24,13 @@ enum class ExecutorKind : uint8_t { kFunctional, kSynthetic };
 struct PoolOptions {
   std::string profile = "jalapeno-gen1";  // a built-in name, or the path of a profile file
   int32_t devices = 4;
-  int32_t chips_per_device = 1;
-  Power cap_per_device;  // zero: TDP
+  Parallelism parallelism;  // the chips of a device and how the model lies on them
+  PowerOptions power;       // of each device
   int64_t kv_blocks =
       0;  // per device; zero: kDefaultFunctionalKvBlocks if functional, else what fits
   int64_t kv_block_size = 16;
   int64_t max_step_tokens = 512;
+  std::string operator_tables;  // directory of measured times; empty: the profile's formulas
   ExecutorKind executor = ExecutorKind::kFunctional;
 };
 
@@ -49,11 +50,14 @@ class DevicePool {
   ~DevicePool();
 
   const Profile& profile() const { return *profile_; }
+  StepPricer& pricer() { return *pricer_; }
   std::vector<Device*> devices() const;
 
  private:
   DevicePool();
   std::unique_ptr<Profile> profile_;
+  std::unique_ptr<OperatorTables> tables_;  // nullptr: none
+  std::unique_ptr<StepPricer> pricer_;
   std::unique_ptr<HostBatcher> batcher_;  // functional: one for all devices
   std::vector<int32_t> drawable_;         // synthetic: what may come out
   std::vector<std::unique_ptr<Device>> devices_;

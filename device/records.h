@@ -7,11 +7,14 @@
 #define SCOVILLE_DEVICE_RECORDS_H_
 
 #include <cstdint>
+#include <string>
 
 #include "base/ids.h"
 #include "base/units.h"
 #include "device/physics/energy_attribution.h"
 #include "device/physics/step_cost.h"
+#include "device/power/cap_policy.h"
+#include "device/power/power_phase.h"
 
 namespace scoville::device {
 
@@ -47,8 +50,10 @@ struct StepRecord {
   int64_t output_tokens = 0;      // tokens sampled
   int32_t pstate = 0;
   int64_t clock_hertz = 0;
-  bool throttled = false;  // the cap kept the clock below the one wanted
+  bool throttled = false;  // the cap or heat kept the clock below the one wanted
+  CapExplanation why;      // of the cap, if it did
   Power power;             // mean over the step
+  PowerPhase phases[2];    // host gap, forward: sum of power x duration is the energy
   EnergyBuckets energy;    // of this step: idle is zero
   EnergyTerms terms;
   StallTimes stalls;
@@ -58,6 +63,19 @@ struct StepRecord {
   uint64_t token_hash = 0;  // of the sampled tokens, in slot order
 };
 
+// Time and energy without a step, by what the device was doing. Parts of EnergyBuckets::idle.
+struct IdleTotals {
+  Duration warm;
+  Duration parked;
+  Duration cap_wait;  // a step was ready and the cap or heat did not admit it
+  Energy warm_energy;
+  Energy parked_energy;
+  Energy cap_wait_energy;
+
+  Duration time() const { return warm + parked + cap_wait; }
+  Energy energy() const { return warm_energy + parked_energy + cap_wait_energy; }
+};
+
 enum class DeviceState : uint8_t { kStarting, kReady, kDraining, kDrained, kFaulted, kLost };
 
 // A device as it stands, settled to the last step's end.
@@ -65,12 +83,16 @@ struct DeviceStatus {
   DeviceId id;
   DeviceState state = DeviceState::kReady;
   bool busy = false;
+  bool parked = false;
   Power power;  // of the phase it is in: the step's mean, or idle
   Power cap;
+  Power min_cap;  // the least it could keep
   int64_t clock_hertz = 0;
   double temperature_celsius = 0;
   EnergyBuckets energy;
   EnergyTerms terms;
+  IdleTotals idle;
+  std::string explanation;  // why a step was last slowed or delayed; empty: never
   StallTimes stalls;
   Duration busy_time;
   Duration idle_time;  // busy_time + idle_time is the device's time

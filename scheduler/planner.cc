@@ -35,10 +35,15 @@ StepPlan PlanStep(absl::Span<const RowView> rows, const PlanLimits& limits) {
   int64_t free_blocks = limits.free_blocks;
   int64_t budget = limits.max_tokens;
   const int32_t n = static_cast<int32_t>(rows.size());
-  for (int32_t i = 0; i < n && budget > 0; ++i) {
+  for (int32_t k = 0; k < n && budget > 0; ++k) {
+    const int32_t i = (limits.first_decode + k) % n;
     const RowView& row = rows[i];
     if (gone[i] || row.paused || !row.wants_one()) {
       continue;
+    }
+    if (plan.decodes == limits.max_decodes) {
+      plan.next_decode = i;
+      break;
     }
     const int64_t needed = BlocksFor(row.known, limits.block_size) - row.blocks_owned;
     if (needed > free_blocks && !FreeBlocksFor(i, needed, rows, free_blocks, gone, plan)) {
@@ -46,8 +51,10 @@ StepPlan PlanStep(absl::Span<const RowView> rows, const PlanLimits& limits) {
     }
     free_blocks -= std::max<int64_t>(needed, 0);
     plan.rows.push_back({i, 1});
+    ++plan.decodes;
     --budget;
   }
+  budget = std::min(budget, limits.max_prompt_tokens);
   // A prompt's blocks were all taken when it was admitted to the device, so nothing can run out
   // here.
   for (int32_t i = 0; i < n && budget > 0; ++i) {
@@ -57,6 +64,7 @@ StepPlan PlanStep(absl::Span<const RowView> rows, const PlanLimits& limits) {
     }
     const int64_t count = std::min(row.known - row.computed, budget);
     plan.rows.push_back({i, count});
+    plan.prompt_tokens += count;
     budget -= count;
   }
   return plan;

@@ -30,6 +30,12 @@ struct PlanLimits {
   int64_t max_tokens = 0;
   int64_t free_blocks = 0;
   int64_t block_size = 16;
+  // Smaller steps, where power or latency asks for them. Decodes beyond max_decodes wait for the
+  // next step; first_decode is the row that decodes are taken from, then round, so that all have
+  // their turn.
+  int64_t max_prompt_tokens = INT64_MAX;
+  int64_t max_decodes = INT64_MAX;
+  int32_t first_decode = 0;
 };
 
 struct PlannedRow {
@@ -40,6 +46,9 @@ struct PlannedRow {
 struct StepPlan {
   std::vector<PlannedRow> rows;    // decodes first, each part in rank order
   std::vector<int32_t> preempted;  // indices into the view, in the order of preemption
+  int64_t decodes = 0;             // of `rows`, the first so many
+  int64_t prompt_tokens = 0;       // in the rest
+  int32_t next_decode = 0;         // first decode row that max_decodes left out; else 0
 };
 
 // `rows` in rank order, highest first.

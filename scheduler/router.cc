@@ -25,4 +25,21 @@ int32_t RouteLeastLoaded(absl::Span<const DeviceLoad> devices, const Placement& 
   return best;
 }
 
+int32_t RouteConsolidated(absl::Span<const DeviceLoad> devices, const Placement& placement) {
+  // Lower is better: meeting the targets, not having to wake up, being busy already, answering
+  // soon.
+  const auto cost = [](const DeviceLoad& d) {
+    return d.meets_targets
+               ? std::tuple(0, d.parked ? 1 : 0, -d.running, -d.used_blocks, d.first_token)
+               : std::tuple(1, 0, 0, int64_t{0}, d.first_token);
+  };
+  int32_t best = -1;
+  for (int32_t i = 0; i < static_cast<int32_t>(devices.size()); ++i) {
+    if (Fits(devices[i], placement) && (best < 0 || cost(devices[i]) < cost(devices[best]))) {
+      best = i;
+    }
+  }
+  return best;
+}
+
 }  // namespace scoville::scheduler

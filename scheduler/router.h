@@ -1,7 +1,9 @@
-// Which device takes the next request: the least loaded one that has room for it.
+// Which device takes the next request.
 //
-// Load is counted in requests, then in KV blocks in use, then by device id: bookings are made in
-// the same call as the choice, so a burst spreads evenly.
+// least_loaded: the least loaded one that has room, counted in requests, then in KV blocks in use,
+// then by device id; bookings are made in the same call as the choice, so a burst spreads evenly.
+// consolidate: the most loaded one on which the service levels are expected to hold, so that the
+// others idle and park; where they hold nowhere, the one that answers first.
 //
 // Threading: pure. Errors: none.
 #ifndef SCOVILLE_SCHEDULER_ROUTER_H_
@@ -10,14 +12,21 @@
 #include <cstdint>
 
 #include "absl/types/span.h"
+#include "base/units.h"
 
 namespace scoville::scheduler {
+
+enum class RoutePolicy : uint8_t { kLeastLoaded, kConsolidate };
 
 struct DeviceLoad {
   bool ready = true;
   int32_t running = 0;
   int64_t used_blocks = 0;
   int64_t free_blocks = 0;
+  // For kConsolidate, with the request in question on the device.
+  bool parked = false;
+  bool meets_targets = false;  // as far as can be foreseen
+  Duration first_token{};        // expected time to its first token
 };
 
 struct Placement {
@@ -33,6 +42,7 @@ bool Fits(const DeviceLoad& device, const Placement& placement);
 
 // Index of the device, or -1 if none has room.
 int32_t RouteLeastLoaded(absl::Span<const DeviceLoad> devices, const Placement& placement);
+int32_t RouteConsolidated(absl::Span<const DeviceLoad> devices, const Placement& placement);
 
 }  // namespace scoville::scheduler
 

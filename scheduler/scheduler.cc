@@ -130,55 +130,6 @@ void Scheduler::Impl::EndAll(Outcome outcome) {
   }
 }
 
-Placement Scheduler::Impl::PlacementOf(const LiveRequest& live) const {
-  const device::BlockPool& kv = devices_.front().device->kv();
-  return Placement{kv.BlocksFor(live.known()), kv.BlocksFor(live.last_token), options_.max_running};
-}
-
-std::vector<DeviceLoad> Scheduler::Impl::Loads() const {
-  std::vector<DeviceLoad> loads;
-  loads.reserve(devices_.size());
-  for (const DeviceSlot& slot : devices_) {
-    const device::BlockPool& kv = slot.device->kv();
-    loads.push_back(
-        {true, static_cast<int32_t>(slot.running.size()), kv.used_blocks(), kv.free_blocks()});
-  }
-  return loads;
-}
-
-void Scheduler::Impl::PlaceWaiting() {
-  if (waiting_.empty()) {
-    return;
-  }
-  std::vector<DeviceLoad> loads = Loads();
-  while (!waiting_.empty()) {
-    LiveRequest* live = waiting_.begin()->second;
-    const int32_t chosen = RouteLeastLoaded(loads, PlacementOf(*live));
-    if (chosen < 0) {
-      return;  // first come, first served: nobody passes the head
-    }
-    DeviceSlot& slot = devices_[chosen];
-    Place(live, slot);
-    loads[chosen].running += 1;
-    loads[chosen].used_blocks = slot.device->kv().used_blocks();
-    loads[chosen].free_blocks = slot.device->kv().free_blocks();
-  }
-}
-
-void Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
-  waiting_.erase(live->rank());
-  waiting_tokens_ -= live->known();
-  live->table = device::BlockTable(&slot.device->kv());
-  CHECK(live->table.Grow(live->known()));
-  live->running = true;
-  live->record.device = slot.device->id();
-  const auto at =
-      std::upper_bound(slot.running.begin(), slot.running.end(), live,
-                       [](LiveRequest* a, LiveRequest* b) { return a->rank() < b->rank(); });
-  slot.running.insert(at, live);
-  SchedulePlan(slot);
-}
-
 void Scheduler::Impl::SchedulePlan(DeviceSlot& slot) {
   if (slot.device->busy() || slot.plan) {
     return;
@@ -190,22 +141,35 @@ void Scheduler::Impl::SchedulePlan(DeviceSlot& slot) {
 void Scheduler::Impl::Plan(uint32_t device) {
   DeviceSlot& slot = devices_[device];
   slot.plan = TimerId{};
-  std::vector<RowView> rows;
-  rows.reserve(slot.running.size());
-  for (const LiveRequest* live : slot.running) {
-    rows.push_back({live->known(), live->computed, live->table.size(), live->paused});
-  }
+  slot.delay = device::DelayCause::kNone;
   const device::BlockPool& kv = slot.device->kv();
-  const StepPlan plan =
-      PlanStep(rows, PlanLimits{options_.max_step_tokens, kv.free_blocks(), kv.block_size()});
+  PlanLimits limits{options_.max_step_tokens, kv.free_blocks(), kv.block_size()};
+  const auto turn =
+      std::lower_bound(slot.running.begin(), slot.running.end(), slot.next_decode,
+                       [](const LiveRequest* live, uint64_t rank) { return live->rank() < rank; });
+  limits.first_decode =
+      turn == slot.running.end() ? 0 : static_cast<int32_t>(turn - slot.running.begin());
+  FittedStep step = FitStep(slot.device, slot.running, limits, options_, loop_->Now());
+  if (!step.plan.rows.empty() && step.offer.kind == device::StepOffer::Kind::kWait) {
+    // Planned anew when the device may begin: what arrives until then joins.
+    slot.delay = step.offer.cause;
+    slot.plan = loop_->RunAt(loop_->Now() + step.offer.wait, EventClass::kPlan, device,
+                             [this, device] { Plan(device); });
+    return;
+  }
+  const int32_t next = step.plan.next_decode;
+  slot.next_decode = next > 0 ? slot.running[static_cast<size_t>(next)]->rank() : 0;
+  CommitPlan(slot, step);
+}
 
-  // Commit: preemptions first, since the planned rows grow into what they free.
+void Scheduler::Impl::CommitPlan(DeviceSlot& slot, const FittedStep& step) {
+  // Preemptions first, since the planned rows grow into what they free.
   std::vector<LiveRequest*> planned;
-  for (const PlannedRow& row : plan.rows) {
+  for (const PlannedRow& row : step.plan.rows) {
     planned.push_back(slot.running[row.row]);
   }
   std::vector<LiveRequest*> victims;
-  for (int32_t row : plan.preempted) {
+  for (int32_t row : step.plan.preempted) {
     victims.push_back(slot.running[row]);
   }
   for (LiveRequest* victim : victims) {
@@ -225,7 +189,7 @@ void Scheduler::Impl::Plan(uint32_t device) {
   std::vector<RequestId> members;
   for (size_t i = 0; i < planned.size(); ++i) {
     LiveRequest* live = planned[i];
-    const int64_t count = plan.rows[i].count;
+    const int64_t count = step.plan.rows[i].count;
     CHECK(live->table.Grow(live->computed + count));
     if (!live->record.was_scheduled) {
       live->record.was_scheduled = true;
@@ -235,10 +199,12 @@ void Scheduler::Impl::Plan(uint32_t device) {
     work.push_back(live->StepOf(count));
     members.push_back(live->record.id);
   }
-  slot.device->BeginStep(std::move(work), [this, device, members = std::move(members)](
-                                              device::StepOutcome outcome) mutable {
-    Commit(device, std::move(members), std::move(outcome));
-  });
+  const uint32_t device = slot.device->id().value;
+  slot.device->BeginStep(
+      std::move(work), step.offer,
+      [this, device, members = std::move(members)](device::StepOutcome outcome) mutable {
+        Commit(device, std::move(members), std::move(outcome));
+      });
 }
 
 void Scheduler::Impl::Preempt(LiveRequest* live, DeviceSlot& slot) {

@@ -21,6 +21,7 @@
 #include "device/device.h"
 #include "scheduler/observer.h"
 #include "scheduler/request.h"
+#include "scheduler/router.h"
 
 namespace scoville::scheduler {
 
@@ -32,6 +33,12 @@ struct SchedulerOptions {
   int32_t max_running = 256;            // sequences per device
   int64_t max_step_tokens = 512;        // rows of one step
   Duration slow_reader_timeout = Seconds(30);
+  // Service levels that planning and routing aim at; zero: none. A step with decodes in it is kept
+  // below itl_target by computing less of the prompts; a prompt is placed where its first token is
+  // expected within ttft_target.
+  Duration itl_target;
+  Duration ttft_target;
+  RoutePolicy routing = RoutePolicy::kLeastLoaded;
 };
 
 struct SubmitResult {

@@ -17,6 +17,7 @@
 #include "scheduler/observer.h"
 #include "scheduler/router.h"
 #include "scheduler/scheduler.h"
+#include "scheduler/step_fitting.h"
 
 namespace scoville::scheduler {
 
@@ -44,7 +45,10 @@ class Scheduler::Impl {
   struct DeviceSlot {
     device::Device* device;
     std::vector<LiveRequest*> running;
-    TimerId plan;  // pending plan event
+    TimerId plan;              // pending plan event
+    uint64_t next_decode = 0;  // rank whose turn it is where a step holds not all decodes
+    // Why the device's next step does not begin yet; kNone: nothing holds it.
+    device::DelayCause delay = device::DelayCause::kNone;
   };
 
   LiveRequest* Find(RequestId id) const;
@@ -53,11 +57,15 @@ class Scheduler::Impl {
   int64_t LargestDeviceTokens() const;
   Duration RetryAfter() const;
 
+  // Fills what routing by service levels looks at, with the request on the device.
+  void Foresee(const LiveRequest& live, const DeviceSlot& slot, DeviceLoad* load) const;
+  int32_t Route(const LiveRequest& live, std::vector<DeviceLoad>& loads) const;
   // Moves requests from the queue's head onto devices while they fit.
   void PlaceWaiting();
   void Place(LiveRequest* live, DeviceSlot& slot);
   void SchedulePlan(DeviceSlot& slot);
   void Plan(uint32_t device);
+  void CommitPlan(DeviceSlot& slot, const FittedStep& step);
   void Preempt(LiveRequest* live, DeviceSlot& slot);
 
   // The one place that takes a step's results in.

@@ -101,6 +101,13 @@ void Scheduler::Impl::ExplainRunning(const LiveRequest& live, RequestStatus& sta
     return;
   }
   const DeviceSlot& slot = devices_[live.record.device.value];
+  if (slot.delay != device::DelayCause::kNone) {
+    status.wait = WaitReason::kPower;
+    status.detail = slot.delay == device::DelayCause::kWake
+                        ? absl::StrFormat("device %d is waking up", slot.device->id().value)
+                        : slot.device->power().last_sentence();
+    return;
+  }
   const bool was_left_out = std::any_of(
       slot.running.begin(), slot.running.end(),
       [&](const LiveRequest* other) { return other->in_step && other->rank() > live.rank(); });

@@ -18,12 +18,15 @@ namespace scoville::sim {
 absl::Status CheckDevices(const std::vector<device::Device*>& devices);
 
 // After any event: what was attributed to requests, ended and live, and idle and waste are the
-// devices' energy; a device's blocks are those its requests can own; no step draws more than the
-// cap. When nothing more happens at this instant (`to_next_event` > 1 ns), no device stands idle
-// beside a request that it could run.
+// devices' energy; a device's blocks are those its requests can own. When nothing more happens at
+// this instant (`to_next_event` > 1 ns), no device stands idle beside a request that it could run.
 absl::Status CheckRunning(const std::vector<device::Device*>& devices,
                           const scheduler::Scheduler& scheduler, const RunObserver& records,
                           Duration to_next_event);
+
+// At the end of a run whose devices kept a trace: no window's mean power was above its cap, by an
+// audit that shares nothing with the governor. For governors that promise it.
+absl::Status CheckCaps(const std::vector<device::Device*>& devices, Duration window);
 
 // At the end of a run: the same for its records, each request ended once, and the times in the
 // system are the integral of the number in the system over the loop's clock (Little's law).

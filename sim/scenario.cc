@@ -27,17 +27,32 @@ absl::Status ReadDuration(const YamlMap& map, absl::string_view key, Duration* o
   return absl::OkStatus();
 }
 
+absl::Status ReadPower(const YamlMap& map, device::PowerOptions* power) {
+  RETURN_IF_ERROR(map.Read("cap_per_device", &power->cap));
+  RETURN_IF_ERROR(ReadDuration(map, "cap_window", &power->cap_window));
+  size_t governor = static_cast<size_t>(power->governor);
+  RETURN_IF_ERROR(map.ReadChoice("governor", {"predictive", "static", "rapl", "pi"}, &governor));
+  power->governor = static_cast<device::GovernorKind>(governor);
+  size_t mode = static_cast<size_t>(power->mode);
+  RETURN_IF_ERROR(map.ReadChoice("mode", {"perf", "eff"}, &mode));
+  power->mode = static_cast<device::CapMode>(mode);
+  return ReadDuration(map, "park_after", &power->park_after);
+}
+
 absl::Status ReadPool(const YamlMap& map, device::PoolOptions* pool) {
   RETURN_IF_ERROR(map.Read("profile", &pool->profile));
   int64_t devices = pool->devices;
-  int64_t chips = pool->chips_per_device;
+  int64_t chips = pool->parallelism.chips;
   RETURN_IF_ERROR(map.Read("devices", &devices, YamlIntRange{1, 100'000}));
   RETURN_IF_ERROR(map.Read("chips_per_device", &chips, YamlIntRange{1, 4'096}));
   pool->devices = static_cast<int32_t>(devices);
-  pool->chips_per_device = static_cast<int32_t>(chips);
-  RETURN_IF_ERROR(map.Read("cap_per_device", &pool->cap_per_device));
+  pool->parallelism.chips = chips;
+  RETURN_IF_ERROR(map.Read("expert_parallel", &pool->parallelism.expert_parallel));
+  RETURN_IF_ERROR(map.Read("data_parallel_attention", &pool->parallelism.data_parallel_attention));
+  RETURN_IF_ERROR(ReadPower(map, &pool->power));
   RETURN_IF_ERROR(map.Read("kv_blocks", &pool->kv_blocks, YamlIntRange{0, 1'000'000'000}));
   RETURN_IF_ERROR(map.Read("kv_block_size", &pool->kv_block_size, YamlIntRange{1, 1'024}));
+  RETURN_IF_ERROR(map.Read("operator_tables", &pool->operator_tables));
   size_t executor = 1;
   RETURN_IF_ERROR(map.ReadChoice("executor", {"functional", "synthetic"}, &executor));
   pool->executor =
@@ -57,6 +72,11 @@ absl::Status ReadScheduler(const YamlMap& map, Scenario* scenario) {
   RETURN_IF_ERROR(
       map.Read("max_step_tokens", &options->max_step_tokens, YamlIntRange{1, 1'000'000}));
   scenario->pool.max_step_tokens = options->max_step_tokens;
+  RETURN_IF_ERROR(ReadDuration(map, "itl_target", &options->itl_target));
+  RETURN_IF_ERROR(ReadDuration(map, "ttft_target", &options->ttft_target));
+  size_t routing = static_cast<size_t>(options->routing);
+  RETURN_IF_ERROR(map.ReadChoice("routing", {"least_loaded", "consolidate"}, &routing));
+  options->routing = static_cast<scheduler::RoutePolicy>(routing);
   return absl::OkStatus();
 }
 
@@ -92,6 +112,10 @@ absl::Status ReadWorkload(const YamlMap& map, Scenario* scenario) {
   client::WorkloadOptions* workload = &scenario->workload;
   RETURN_IF_ERROR(map.Read("requests", &workload->requests, YamlIntRange{0, 100'000'000}));
   RETURN_IF_ERROR(map.Read("azure_trace", &scenario->azure_trace));
+  RETURN_IF_ERROR(map.Read("request_trace", &scenario->request_trace));
+  if (!scenario->azure_trace.empty() && !scenario->request_trace.empty()) {
+    return map.Error("request_trace", "stands beside azure_trace; a scenario replays one trace");
+  }
   RETURN_IF_ERROR(map.Read("trace_speed", &scenario->trace_speed, YamlDoubleRange{1e-3, 1e6}));
   RETURN_IF_ERROR(map.Read("cancel_share", &scenario->cancel_share, YamlDoubleRange{0, 1}));
   RETURN_IF_ERROR(ReadDuration(map, "cancel_within", &scenario->cancel_within));
@@ -233,16 +257,36 @@ absl::Status ReadEvents(const YamlMap& root, Scenario* scenario) {
 // What only the whole scenario can be judged by.
 absl::Status CheckWhole(const YamlMap& root, const Scenario& scenario) {
   if (scenario.requests.empty() && scenario.workload.requests == 0 &&
-      scenario.azure_trace.empty()) {
+      scenario.azure_trace.empty() && scenario.request_trace.empty()) {
     return root.Error(
         "workload",
-        "the scenario has no traffic: give workload.requests, workload.azure_trace or requests");
+        "the scenario has no traffic: give workload.requests, workload.azure_trace, "
+        "workload.request_trace or requests");
   }
-  if (scenario.model.empty() && scenario.pool.executor == device::ExecutorKind::kFunctional) {
+  const bool functional = scenario.pool.executor == device::ExecutorKind::kFunctional;
+  if (!scenario.card.empty() && functional) {
+    return root.Error("model",
+                      "a card has no weights, so the functional executor cannot compute it: use "
+                      "`pool.executor: synthetic`, or name a GGUF file");
+  }
+  if (scenario.model.empty() && functional) {
     return root.Error(
         "model", "the functional executor needs `model` (or --model), the path of a GGUF file");
   }
   return absl::OkStatus();
+}
+
+// `model: FILE` or `model: {card: NAME}`.
+absl::Status ReadModel(const YamlMap& root, Scenario* scenario) {
+  if (!root.Has("model")) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const YamlNode node, root.Node("model"));
+  if (!node.is_map()) {
+    return root.Read("model", &scenario->model);
+  }
+  ASSIGN_OR_RETURN(const YamlMap map, node.AsMap());
+  return map.Require("card", &scenario->card);
 }
 
 absl::StatusOr<Scenario> ReadScenario(const YamlDocument& document,
@@ -254,9 +298,10 @@ absl::StatusOr<Scenario> ReadScenario(const YamlDocument& document,
   int64_t seed = 0;
   RETURN_IF_ERROR(root.Read("seed", &seed, YamlIntRange{0, INT64_MAX}));
   scenario.seed = overrides.seed.value_or(static_cast<uint64_t>(seed));
-  RETURN_IF_ERROR(root.Read("model", &scenario.model));
-  if (!overrides.model.empty()) {
+  RETURN_IF_ERROR(ReadModel(root, &scenario));
+  if (!overrides.model.empty() || !overrides.card.empty()) {
     scenario.model = overrides.model;
+    scenario.card = overrides.card;
   }
   ASSIGN_OR_RETURN(const YamlMap pool, root.MapOrEmpty("pool"));
   RETURN_IF_ERROR(ReadPool(pool, &scenario.pool));
@@ -295,10 +340,15 @@ absl::StatusOr<Scenario> ParseScenario(absl::string_view text, absl::string_view
 absl::StatusOr<Scenario> LoadScenario(absl::string_view path, const ScenarioOverrides& overrides) {
   ASSIGN_OR_RETURN(const YamlDocument document, YamlDocument::Load(path));
   ASSIGN_OR_RETURN(Scenario scenario, ReadScenario(document, overrides));
-  if (overrides.model.empty()) {
+  if (overrides.model.empty() && overrides.card.empty()) {
     scenario.model = RelativeTo(path, scenario.model);
+    if (absl::EndsWith(scenario.card, ".json") || absl::StrContains(scenario.card, '/')) {
+      scenario.card = RelativeTo(path, scenario.card);
+    }
   }
   scenario.azure_trace = RelativeTo(path, scenario.azure_trace);
+  scenario.request_trace = RelativeTo(path, scenario.request_trace);
+  scenario.pool.operator_tables = RelativeTo(path, scenario.pool.operator_tables);
   if (absl::EndsWith(scenario.pool.profile, ".yaml") ||
       absl::StrContains(scenario.pool.profile, '/')) {
     scenario.pool.profile = RelativeTo(path, scenario.pool.profile);

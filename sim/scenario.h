@@ -61,12 +61,15 @@ struct SloTargets {
 struct Scenario {
   std::string name;
   uint64_t seed = 0;
-  std::string model;  // empty: the synthetic model; else the path of a GGUF file
+  std::string model;  // the path of a GGUF file; empty with no card either: the synthetic model
+  std::string card;   // of a model that is only timed: a built-in name, or a config.json's path
   device::PoolOptions pool;
   scheduler::SchedulerOptions scheduler;
   client::WorkloadOptions workload;
   client::WorkloadSampling sampling;  // of the workload
-  std::string azure_trace;            // path; replaces the generated arrivals and lengths
+  // Paths; one of them replaces the generated arrivals and lengths.
+  std::string azure_trace;
+  std::string request_trace;
   double trace_speed = 1;             // 2: twice the rate
   double cancel_share = 0;  // of the workload's requests, cancelled at a drawn moment of their life
   Duration cancel_within = Seconds(1);  // after arrival
@@ -78,8 +81,9 @@ struct Scenario {
 
 // What the command line says instead of the file.
 struct ScenarioOverrides {
-  std::string model;  // empty: the file's
+  std::string model;  // a GGUF file; empty: what the scenario says
   std::optional<uint64_t> seed;
+  std::string card = std::string();  // of a model that is only timed; at most one of model and card
 };
 
 // Paths in a loaded file are relative to the file's folder.

@@ -12,6 +12,8 @@
 #include "base/simulated_event_loop.h"
 #include "base/status_macros.h"
 #include "client/workload/azure_trace.h"
+#include "client/workload/request_trace.h"
+#include "model/card/model_card_reader.h"
 #include "model/text/detokenizer.h"
 #include "sim/conservation.h"
 #include "sim/request_factory.h"
@@ -118,6 +120,12 @@ absl::Status Run::MakeTraffic() {
     ASSIGN_OR_RETURN(workload_,
                      client::ParseAzureTrace(text, scenario_.workload.requests, scenario_.seed));
     client::ChangeSpeed(scenario_.trace_speed, &workload_);
+  } else if (!scenario_.request_trace.empty()) {
+    ASSIGN_OR_RETURN(const std::string text, ReadFile(scenario_.request_trace));
+    ASSIGN_OR_RETURN(workload_,
+                     client::ParseRequestTrace(text, scenario_.request_trace,
+                                               scenario_.workload.requests, scenario_.seed));
+    client::ChangeSpeed(scenario_.trace_speed, &workload_);
   } else {
     ASSIGN_OR_RETURN(workload_, client::GenerateWorkload(scenario_.workload));
   }
@@ -141,16 +149,19 @@ absl::Status Run::MakeTraffic() {
 }
 
 absl::Status Run::MakePool() {
-  ASSIGN_OR_RETURN(pool_, device::DevicePool::Create(&loop_, scenario_.pool, model_, &compute_));
+  device::PoolOptions pool = scenario_.pool;
+  pool.power.keep_trace = options_.check_every_event;
+  ASSIGN_OR_RETURN(pool_, device::DevicePool::Create(&loop_, pool, model_, &compute_));
   scheduler::SchedulerOptions options = scenario_.scheduler;
   options.context = model_.config.context;
   options.vocabulary = model_.config.vocabulary;
   scheduler_.emplace(&loop_, pool_->devices(), options, &result_.records);
   const device::Profile& profile = pool_->profile();
-  const double overhead = profile.overhead_power.value * scenario_.pool.chips_per_device;
+  const double overhead = profile.overhead_power.value *
+                          static_cast<double>(scenario_.pool.parallelism.chips);
   result_.profile = {profile.name, profile.content_hash.ToString(),
                      std::string(device::NumberStatusName(profile.weakest)),
-                     scenario_.pool.chips_per_device,
+                     static_cast<int32_t>(scenario_.pool.parallelism.chips),
                      Milliwatts(static_cast<int64_t>(overhead * 1e3 + 0.5))};
   return absl::OkStatus();
 }
@@ -332,6 +343,11 @@ absl::StatusOr<SimulationResult> Run::Execute() {
   }
   Collect();
   WriteAnswers();
+  const device::GovernorKind governor = scenario_.pool.power.governor;
+  if (options_.check_every_event && (governor == device::GovernorKind::kPredictive ||
+                                     governor == device::GovernorKind::kStatic)) {
+    RETURN_IF_ERROR(CheckCaps(pool_->devices(), scenario_.pool.power.cap_window));
+  }
   if (absl::Status status = CheckConservation(result_, *scheduler_); !status.ok()) {
     WindDown();
     return status;
@@ -342,6 +358,10 @@ absl::StatusOr<SimulationResult> Run::Execute() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<model::LoadedModel>> LoadScenarioModel(const Scenario& scenario) {
+  if (!scenario.card.empty()) {
+    ASSIGN_OR_RETURN(const model::ModelCard card, model::FindCard(scenario.card));
+    return model::SyntheticModel(card);
+  }
   if (scenario.model.empty()) {
     return model::SyntheticModel();
   }

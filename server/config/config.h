@@ -24,13 +24,20 @@ struct ServerConfig {
   };
   struct Model {
     std::string path;  // empty: DefaultModelPath()
-    std::string id;    // empty: the file's stem in lower case
+    std::string card;  // of a model that is only timed; empty: none
+    std::string id;    // empty: the file's stem in lower case, or the card's name
   };
   struct Pool {
     int64_t devices = 4;
     std::string profile = "jalapeno-gen1";
     int64_t chips_per_device = 1;
-    Power cap_per_device;   // zero: the profile's TDP
+    bool expert_parallel = false;  // whole experts on each chip
+    bool data_parallel_attention = false;
+    Power cap_per_device;  // zero: the profile's TDP
+    Duration cap_window = Seconds(1);
+    std::string governor = "predictive";
+    std::string mode = "perf";
+    Duration park_after;    // of idling; zero: never
     int64_t kv_blocks = 0;  // per device; zero: as many as fit
   };
   struct Limits {
@@ -38,6 +45,9 @@ struct ServerConfig {
     int64_t max_queued_tokens = 8 << 20;  // prompt tokens of queued requests
     int64_t max_running = 256;            // sequences per device
     int64_t max_step_tokens = 512;        // rows of one step
+    Duration itl_target;                  // zero: none
+    Duration ttft_target;                 // zero: none
+    std::string routing = "least_loaded";
     Duration max_request_duration = Seconds(600);
     Duration slow_reader_timeout = Seconds(30);
     int64_t http_connections = 256;

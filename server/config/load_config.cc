@@ -174,6 +174,18 @@ absl::Status Merger::Validate() const {
     return absl::InvalidArgumentError(absl::StrCat("listeners.grpc and listeners.http are both ",
                                                    listeners.grpc, "; they need a port each"));
   }
+  const ServerConfig::Model& model = out_->config.model;
+  if (!model.card.empty() && !model.path.empty()) {
+    return From(absl::InvalidArgumentError(
+                    "stands beside model.path; serve a file, or time a card, not both"),
+                OriginOf("model.card"), "model.card");
+  }
+  if (!model.card.empty() && out_->config.executor != "synthetic") {
+    return From(absl::InvalidArgumentError(
+                    "a card has no weights, so its tokens cannot be computed; set executor: "
+                    "synthetic (--executor synthetic) to serve made-up ones with its timing"),
+                OriginOf("model.card"), "model.card");
+  }
   if (out_->config.model.id.size() > 128) {
     return From(absl::InvalidArgumentError(absl::StrCat("has ", out_->config.model.id.size(),
                                                         " bytes, at most 128 are allowed")),

@@ -198,8 +198,12 @@ std::vector<Setting> BindSettings(ServerConfig* c) {
                  "allow addresses that other machines can reach; there is no authentication yet");
   s.emplace_back("model.path", &c->model.path,
                  "GGUF file to serve; empty: the default model in the user's cache directory");
+  s.emplace_back("model.card", &c->model.card,
+                 "a model that is only timed (executor synthetic): a built-in card's name, or the "
+                 "path of a config.json");
   s.emplace_back("model.id", &c->model.id,
-                 "what clients call the model; empty: the file's stem in lower case");
+                 "what clients call the model; empty: the file's stem in lower case, or the card's "
+                 "name");
   s.emplace_back("executor", &c->executor,
                  "functional computes real tokens on the host, synthetic makes them up")
       .Allow({"functional", "synthetic"});
@@ -212,6 +216,24 @@ std::vector<Setting> BindSettings(ServerConfig* c) {
   s.emplace_back("pool.cap_per_device", &c->pool.cap_per_device,
                  "power cap of each device; 0W: the profile's TDP")
       .Range(0, 1'000'000'000);
+  s.emplace_back("pool.expert_parallel", &c->pool.expert_parallel,
+                 "whole experts on each chip, tokens travel to them");
+  s.emplace_back("pool.data_parallel_attention", &c->pool.data_parallel_attention,
+                 "each chip attends for its own sequences; attention weights replicate");
+  s.emplace_back("pool.cap_window", &c->pool.cap_window,
+                 "the cap bounds the mean power over every window of this length")
+      .Range(1'000'000, 60 * kSecond);
+  s.emplace_back("pool.governor", &c->pool.governor,
+                 "who keeps the cap: predictive never passes it; static, rapl and pi are for "
+                 "comparison")
+      .Allow({"predictive", "static", "rapl", "pi"});
+  s.emplace_back("pool.mode", &c->pool.mode,
+                 "perf: the fastest clock the cap admits; eff: the fewest joules per token within "
+                 "the latency targets")
+      .Allow({"perf", "eff"});
+  s.emplace_back("pool.park_after", &c->pool.park_after,
+                 "an idle device parks after this time; 0s: it stays warm")
+      .Range(0, kDay);
   s.emplace_back("pool.kv_blocks", &c->pool.kv_blocks,
                  "KV blocks of each device; 0: 4096 if functional, else what its memory holds")
       .Range(0, 1 << 30);
@@ -225,6 +247,17 @@ std::vector<Setting> BindSettings(ServerConfig* c) {
       .Range(1, 65536);
   s.emplace_back("limits.max_step_tokens", &c->limits.max_step_tokens, "rows of one step")
       .Range(1, 65536);
+  s.emplace_back("limits.itl_target", &c->limits.itl_target,
+                 "steps with decodes are kept below this by computing less of the prompts; 0s: no "
+                 "target")
+      .Range(0, kDay);
+  s.emplace_back("limits.ttft_target", &c->limits.ttft_target,
+                 "time to the first token that routing aims at; 0s: no target")
+      .Range(0, kDay);
+  s.emplace_back("limits.routing", &c->limits.routing,
+                 "least_loaded spreads requests, consolidate fills devices up to the targets so "
+                 "that the others can park")
+      .Allow({"least_loaded", "consolidate"});
   s.emplace_back("limits.max_request_duration", &c->limits.max_request_duration,
                  "upper bound of every request's deadline")
       .Range(kSecond, kDay);

@@ -23,6 +23,8 @@ struct FlagRow {
 
 constexpr FlagRow kFlags[] = {
     {"--model", "model.path", "FILE", "GGUF file to serve", "Model"},
+    {"--model-card", "model.card", "NAME|FILE",
+     "time this model without its weights; needs --executor synthetic", "Model"},
     {"--executor", "executor", "KIND",
      "functional computes real tokens on the host, synthetic makes them up", "Model"},
     {"--devices", "pool.devices", "N", "emulated devices", "Pool"},

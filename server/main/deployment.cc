@@ -1,13 +1,43 @@
 #include "server/main/deployment.h"
 
 #include <filesystem>
+#include <initializer_list>
 #include <system_error>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "model/card/model_card_reader.h"
 
 namespace scoville::server {
+
+namespace {
+
+// The texts were checked when the configuration was read: each is one of these.
+template <typename Enum>
+Enum ChoiceOf(absl::string_view text, std::initializer_list<absl::string_view> names) {
+  int index = 0;
+  for (absl::string_view name : names) {
+    if (text == name) {
+      return static_cast<Enum>(index);
+    }
+    ++index;
+  }
+  CHECK(false);
+}
+
+device::PowerOptions PowerOf(const ServerConfig::Pool& pool) {
+  device::PowerOptions power;
+  power.cap = pool.cap_per_device;
+  power.cap_window = pool.cap_window;
+  power.governor =
+      ChoiceOf<device::GovernorKind>(pool.governor, {"predictive", "static", "rapl", "pi"});
+  power.mode = ChoiceOf<device::CapMode>(pool.mode, {"perf", "eff"});
+  power.park_after = pool.park_after;
+  return power;
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<model::LoadedModel>> OpenModel(const ServerConfig& config,
                                                               const std::string& default_path) {
@@ -17,7 +47,10 @@ absl::StatusOr<std::unique_ptr<model::LoadedModel>> OpenModel(const ServerConfig
   std::error_code error;
   const bool exists = std::filesystem::exists(path, error);
   std::unique_ptr<model::LoadedModel> model;
-  if (synthetic && !exists && !named) {
+  if (!config.model.card.empty()) {
+    ASSIGN_OR_RETURN(const model::ModelCard card, model::FindCard(config.model.card));
+    ASSIGN_OR_RETURN(model, model::SyntheticModel(card));
+  } else if (synthetic && !exists && !named) {
     ASSIGN_OR_RETURN(model, model::SyntheticModel());
   } else if (!exists) {
     return absl::NotFoundError(absl::StrCat(
@@ -42,8 +75,10 @@ EngineOptions EngineOptionsFor(const ServerConfig& config) {
   EngineOptions out;
   out.pool.profile = config.pool.profile;
   out.pool.devices = static_cast<int32_t>(config.pool.devices);
-  out.pool.chips_per_device = static_cast<int32_t>(config.pool.chips_per_device);
-  out.pool.cap_per_device = config.pool.cap_per_device;
+  out.pool.parallelism.chips = config.pool.chips_per_device;
+  out.pool.parallelism.expert_parallel = config.pool.expert_parallel;
+  out.pool.parallelism.data_parallel_attention = config.pool.data_parallel_attention;
+  out.pool.power = PowerOf(config.pool);
   out.pool.kv_blocks = config.pool.kv_blocks;
   out.pool.max_step_tokens = config.limits.max_step_tokens;
   out.pool.executor = config.executor == "synthetic" ? device::ExecutorKind::kSynthetic
@@ -52,6 +87,10 @@ EngineOptions EngineOptionsFor(const ServerConfig& config) {
   out.scheduler.max_queued_tokens = config.limits.max_queued_tokens;
   out.scheduler.max_running = static_cast<int32_t>(config.limits.max_running);
   out.scheduler.max_step_tokens = config.limits.max_step_tokens;
+  out.scheduler.itl_target = config.limits.itl_target;
+  out.scheduler.ttft_target = config.limits.ttft_target;
+  out.scheduler.routing =
+      ChoiceOf<scheduler::RoutePolicy>(config.limits.routing, {"least_loaded", "consolidate"});
   out.scheduler.slow_reader_timeout = config.limits.slow_reader_timeout;
   out.compute_lanes = static_cast<int>(config.compute.lanes);
   return out;

@@ -27,11 +27,21 @@ class World {
     scenario.workload.seed = seed_;
     scenario.pool.executor = device::ExecutorKind::kSynthetic;
     scenario.pool.devices = static_cast<int32_t>(Between(1, 4));
-    scenario.pool.chips_per_device = On() ? static_cast<int32_t>(Between(1, 4)) : 1;
+    scenario.pool.parallelism.chips = On() ? Between(1, 4) : 1;
     scenario.pool.kv_block_size = On() ? Between(1, 32) : 16;
     scenario.pool.kv_blocks = On() ? Between(8, 30) : Between(60, 400);
     if (On()) {
-      scenario.pool.cap_per_device = Watts(Between(460, 700) * scenario.pool.chips_per_device);
+      scenario.pool.power.cap = Watts(Between(150, 700) * scenario.pool.parallelism.chips);
+      scenario.pool.power.cap_window = Milliseconds(Between(5, 1000));
+    }
+    if (On()) {
+      scenario.pool.power.mode = device::CapMode::kEff;
+      scenario.scheduler.itl_target = Microseconds(Between(300, 3'000));
+      scenario.scheduler.ttft_target = Milliseconds(Between(1, 200));
+    }
+    if (On()) {
+      scenario.scheduler.routing = scheduler::RoutePolicy::kConsolidate;
+      scenario.pool.power.park_after = Milliseconds(Between(1, 20));
     }
     scenario.scheduler.max_running = static_cast<int32_t>(On() ? Between(1, 6) : 64);
     scenario.scheduler.max_step_tokens = On() ? Between(1, 40) : Between(64, 512);

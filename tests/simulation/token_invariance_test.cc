@@ -124,7 +124,7 @@ TEST_F(TokenInvarianceTest, TheProbesThemselvesAreAmongThePreempted) {
 
 TEST_F(TokenInvarianceTest, UnderALowPowerCap) {
   sim::Scenario scenario = FunctionalScenario(1, kRoomyKv, 64);
-  scenario.pool.cap_per_device = Watts(460);
+  scenario.pool.power.cap = Watts(200);
   AddCrowd(scenario);
   ExpectSameAsAlone(scenario);
 }

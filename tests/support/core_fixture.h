@@ -40,6 +40,12 @@ inline model::ModelConfig SmallConfig() {
   return config;
 }
 
+inline device::ModelTiming SmallTiming(const device::Profile& profile) {
+  auto timing = device::MakeModelTiming(profile, model::CardOf(SmallConfig()), {});
+  CHECK(timing.ok());
+  return *std::move(timing);
+}
+
 // What one request's sink saw.
 struct SinkLog {
   std::vector<int32_t> tokens;
@@ -97,19 +103,25 @@ struct CoreOptions {
   int64_t max_queued_requests = 1024;
   int32_t max_running = 256;
   int64_t max_step_tokens = 512;
+  device::PowerOptions power{};
+  Duration itl_target{};
+  Duration ttft_target{};
+  scheduler::RoutePolicy routing = scheduler::RoutePolicy::kLeastLoaded;
 };
 
 class Core {
  public:
   explicit Core(const CoreOptions& options = {})
-      : profile(device::DefaultProfile()), drawable({100, 101, 102, 103, 104, 105}) {
+      : profile(device::DefaultProfile()),
+        pricer(&profile, SmallTiming(profile), options.max_step_tokens),
+        drawable({100, 101, 102, 103, 104, 105}) {
     for (int32_t i = 0; i < options.devices; ++i) {
       device::DeviceOptions device_options;
       device_options.id = DeviceId{static_cast<uint32_t>(i)};
       device_options.kv_blocks = options.kv_blocks;
-      auto device =
-          device::Device::Create(&loop, &profile, model::CardOf(SmallConfig()), device_options,
-                                 std::make_unique<device::SyntheticExecutor>(&drawable));
+      device_options.power = options.power;
+      auto device = device::Device::Create(&loop, &pricer, device_options,
+                                           std::make_unique<device::SyntheticExecutor>(&drawable));
       CHECK(device.ok());
       devices.push_back(*std::move(device));
     }
@@ -121,6 +133,9 @@ class Core {
     scheduler_options.max_queued_requests = options.max_queued_requests;
     scheduler_options.max_running = options.max_running;
     scheduler_options.max_step_tokens = options.max_step_tokens;
+    scheduler_options.itl_target = options.itl_target;
+    scheduler_options.ttft_target = options.ttft_target;
+    scheduler_options.routing = options.routing;
     scheduler =
         std::make_unique<scheduler::Scheduler>(&loop, borrowed, scheduler_options, &observer);
   }
@@ -151,6 +166,7 @@ class Core {
 
   SimulatedEventLoop loop;
   device::Profile profile;
+  device::StepPricer pricer;
   std::vector<int32_t> drawable;
   std::vector<std::unique_ptr<device::Device>> devices;
   LoggingObserver observer;

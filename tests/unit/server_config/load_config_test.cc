@@ -178,6 +178,21 @@ TEST_F(LoadConfigTest, PrintedConfigurationGivesItselfAgain) {
   EXPECT_THAT(PrintConfig(*first, true), HasSubstr("# flag --cap-per-device"));
 }
 
+TEST_F(LoadConfigTest, ACardIsTimedAndNeverComputed) {
+  inputs_.flags = {{"model.card", "llama-3.1-70b", "--model-card"}};
+  const absl::StatusOr<LoadedConfig> computed = LoadConfig(inputs_);
+  ASSERT_FALSE(computed.ok());
+  EXPECT_THAT(std::string(computed.status().message()), HasSubstr("a card has no weights"));
+  EXPECT_THAT(std::string(computed.status().message()), HasSubstr("--executor synthetic"));
+  inputs_.flags.push_back({"executor", "synthetic", "--executor"});
+  const absl::StatusOr<LoadedConfig> timed = LoadConfig(inputs_);
+  ASSERT_TRUE(timed.ok()) << timed.status();
+  EXPECT_EQ(timed->config.model.card, "llama-3.1-70b");
+  inputs_.flags.push_back({"model.path", "a.gguf", "--model"});
+  EXPECT_THAT(std::string(LoadConfig(inputs_).status().message()),
+              HasSubstr("stands beside model.path"));
+}
+
 TEST_F(LoadConfigTest, SchemaNamesEveryKeyAndItsVariable) {
   const absl::StatusOr<LoadedConfig> loaded = LoadConfig(inputs_);
   ASSERT_TRUE(loaded.ok());

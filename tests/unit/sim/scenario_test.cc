@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "sim/simulation.h"
+
 namespace scoville::sim {
 namespace {
 
@@ -68,8 +70,8 @@ TEST(ScenarioTest, ReadsEveryKeyOfPoolAndTraffic) {
   EXPECT_EQ(s.model, "/models/m.gguf");
   EXPECT_EQ(s.pool.profile, "some-profile");
   EXPECT_EQ(s.pool.devices, 3);
-  EXPECT_EQ(s.pool.chips_per_device, 2);
-  EXPECT_EQ(s.pool.cap_per_device, Watts(450));
+  EXPECT_EQ(s.pool.parallelism.chips, 2);
+  EXPECT_EQ(s.pool.power.cap, Watts(450));
   EXPECT_EQ(s.pool.kv_blocks, 77);
   EXPECT_EQ(s.pool.kv_block_size, 32);
   EXPECT_EQ(s.pool.executor, device::ExecutorKind::kFunctional);
@@ -124,6 +126,33 @@ TEST(ScenarioTest, NeedsNoMoreThanANameAndTraffic) {
   EXPECT_TRUE(ParseScenario("name: t\nrequests: [{text: hi}]\n", "s.yaml").ok());
 }
 
+TEST(ScenarioTest, AModelCardInsteadOfAFile) {
+  const std::string text = "name: t\nmodel: {card: llama-3.1-70b}\nworkload: {requests: 1}\n";
+  const auto s = ParseScenario(text, "s.yaml");
+  ASSERT_TRUE(s.ok()) << s.status();
+  EXPECT_EQ(s->card, "llama-3.1-70b");
+  EXPECT_TRUE(s->model.empty());
+  const auto model = LoadScenarioModel(*s);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ((*model)->id, "llama-3.1-70b");
+  EXPECT_EQ((*model)->card.layers(), 80);
+  EXPECT_EQ((*model)->tokenizer->vocabulary(), 128'256);
+  EXPECT_EQ((*model)->config.context, 131'072);
+
+  ScenarioOverrides overrides;
+  overrides.card = "qwen3-8b";
+  EXPECT_EQ(ParseScenario(text, "s.yaml", overrides)->card, "qwen3-8b");
+  overrides = {};
+  overrides.model = "a.gguf";
+  EXPECT_EQ(ParseScenario(text, "s.yaml", overrides)->card, "");
+  const auto unknown =
+      LoadScenarioModel(*ParseScenario("name: t\nmodel: {card: llama-3.1}\n"
+                                       "workload: {requests: 1}\n",
+                                       "s.yaml"));
+  EXPECT_EQ(unknown.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("no built-in model card"));
+}
+
 struct Bad {
   const char* text;
   const char* place;  // "line:column: path" after the file's name
@@ -141,6 +170,10 @@ TEST_P(ScenarioRefusals, SayWhereAndWhat) {
 }
 
 constexpr Bad kBad[] = {
+    {"name: x\nmodel: {card: qwen3-8b}\npool: {executor: functional}\nworkload: {requests: 1}\n",
+     "s.yaml:2:8: model:", "a card has no weights"},
+    {"name: x\nmodel: {cards: qwen3-8b}\nworkload: {requests: 1}\n",
+     "s.yaml:2:8: model:", "'card' is missing"},
     // Keys nobody knows, with the nearest one.
     {"name: x\nworkload: {requests: 1}\npools: {}\n", "s.yaml:3:1:", "'pool'"},
     {"name: x\nworkload: {requests: 1}\npool:\n  device: 3\n", "s.yaml:4:3: pool", "'devices'"},

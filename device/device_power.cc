@@ -1,0 +1,382 @@
+#include "device/device_power.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "base/status_macros.h"
+#include "device/power/baseline_policies.h"
+#include "device/power/cap_governor.h"
+
+namespace scoville::device {
+
+namespace {
+
+// Context of the smallest step that a cap must leave room for: one sequence of this length.
+constexpr int64_t kLongestContext = int64_t{1} << 20;
+
+ThermalLimits LimitsOf(const Profile& profile) {
+  ThermalLimits limits;
+  limits.junction_resistance = profile.junction_resistance.value;
+  limits.sink_resistance = profile.sink_resistance.value;
+  limits.junction_seconds = profile.junction_time.value;
+  limits.sink_seconds = profile.sink_time.value;
+  limits.inlet_celsius = profile.inlet_temperature.value;
+  limits.throttle_celsius = profile.throttle_temperature.value;
+  limits.release_celsius = profile.release_temperature.value;
+  limits.trip_celsius = profile.trip_temperature.value;
+  limits.throttle_period = Nanoseconds(static_cast<int64_t>(profile.throttle_interval.value * 1e9));
+  return limits;
+}
+
+Power CapOf(const Profile& profile, const PowerOptions& options, int64_t chips) {
+  return options.cap == Power() ? profile.TdpPower() * chips : options.cap;
+}
+
+}  // namespace
+
+DevicePower::DevicePower(StepPricer* pricer, const PowerOptions& options)
+    : pricer_(pricer),
+      options_(options),
+      model_(pricer->profile(), pricer->model().chips),
+      top_(pricer->profile().top_state()),
+      cap_(CapOf(pricer->profile(), options, pricer->model().chips)),
+      min_cap_(MinCapOf()),
+      thermal_(LimitsOf(pricer->profile()), pricer->model().chips, top_, TimePoint(),
+               model_.Warm()),
+      meter_(TimePoint(), model_.Warm()) {
+  const size_t states = static_cast<size_t>(model_.states());
+  prices_.resize(states);
+  phases_.resize(2 * states);
+  SetIdlePower(TimePoint(), IdleState::kWarm);
+  trace_caps_.push_back({TimePoint(), cap_});
+}
+
+absl::StatusOr<std::unique_ptr<DevicePower>> DevicePower::Create(StepPricer* pricer,
+                                                                 const PowerOptions& options) {
+  if (options.cap_window <= Duration()) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the window of a power cap is %d ns; it must be above zero", options.cap_window.value()));
+  }
+  if (options.cap < Power() || options.park_after < Duration()) {
+    return absl::InvalidArgumentError("a power cap or the time to park is negative");
+  }
+  std::unique_ptr<DevicePower> device(new DevicePower(pricer, options));
+  const Profile& profile = pricer->profile();
+  const int64_t chips = pricer->model().chips;
+  CapGovernorOptions governor;
+  governor.limits.push_back({device->cap_, options.cap_window});
+  // The package's own limit is no matter of the operator: it does not follow the cap.
+  governor.limits.push_back(
+      {Milliwatts(static_cast<int64_t>(profile.burst_power.value * 1e3)) * chips,
+       Nanoseconds(static_cast<int64_t>(profile.burst_window.value * 1e9))});
+  governor.tail = device->model_.Tail();
+  governor.least_cap = device->min_cap_;
+  governor.mode = options.mode;
+  const bool fixed_clock = options.governor == GovernorKind::kStatic;
+  if (fixed_clock && device->cap_ < device->model_.WorstCase(0)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "a fixed clock cannot keep a cap of %.1f W: the worst step at the lowest one draws %.1f W",
+        ToWatts(device->cap_), ToWatts(device->model_.WorstCase(0))));
+  }
+  if (device->cap_ < device->min_cap_) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "a cap of %.1f W cannot be kept: one sequence at the lowest clock needs %.1f W over %g s "
+        "(a device draws up to %.1f W without working); ask for at least that",
+        ToWatts(device->cap_), ToWatts(device->min_cap_), ToSeconds(options.cap_window),
+        ToWatts(governor.tail)));
+  }
+  if (options.governor != GovernorKind::kPredictive) {
+    device->policy_ = device->MakeBaseline(governor.limits);
+    return device;
+  }
+  ASSIGN_OR_RETURN(device->policy_, CapGovernor::Create(governor));
+  return device;
+}
+
+// The least cap that still admits the smallest steps there are: one decode at a very long context,
+// one token of a prompt likewise.
+Power DevicePower::MinCapOf() const {
+  Power least = model_.Tail() + Milliwatts(1);
+  for (const StepRole role : {StepRole::kPrefill, StepRole::kDecode}) {
+    StepShape shape;
+    shape.Add(SequenceWork{role, kLongestContext, 1, 1, 0}, pricer_->model().rules);
+    const StepPrice price = pricer_->Price(shape, StepClock{0, 0, true});
+    const double hot = model_.TripLeakage();
+    const PowerPhase phases[] = {{price.host_gap, model_.HostGap(0, hot)},
+                                 {price.forward, model_.Forward(price, 0, hot)}};
+    least = std::max(least, MinCap(phases, options_.cap_window, model_.Tail()));
+  }
+  return least;
+}
+
+std::unique_ptr<CapPolicy> DevicePower::MakeBaseline(std::vector<PowerLimit> limits) const {
+  switch (options_.governor) {
+    case GovernorKind::kStatic: {
+      std::vector<Power> worst;
+      for (int state = 0; state <= top_; ++state) {
+        worst.push_back(model_.WorstCase(state));
+      }
+      return std::make_unique<StaticPolicy>(std::move(limits), std::move(worst), TimePoint());
+    }
+    case GovernorKind::kRapl:
+      return std::make_unique<RaplPolicy>(std::move(limits), top_, TimePoint(), model_.Warm());
+    case GovernorKind::kPi:
+      return std::make_unique<PiPolicy>(std::move(limits), top_, TimePoint(), PiPolicy::Gains());
+    case GovernorKind::kPredictive:
+      break;
+  }
+  CHECK(false);
+}
+
+void DevicePower::SetIdlePower(TimePoint now, IdleState state) {
+  idle_state_ = state;
+  const double leakage = model_.LeakageFactor(thermal_.At(now).junction);
+  const Power power = model_.Idle(state, 0, leakage);
+  thermal_.SetPower(now, power);
+  meter_.SetPower(now, power);
+  park_at_ = options_.park_after > Duration() && state == IdleState::kWarm
+                 ? now + options_.park_after
+                 : TimePoint::Max();
+}
+
+void DevicePower::Trace(TimePoint start, Duration duration, Power power) {
+  if (options_.keep_trace && duration > Duration()) {
+    trace_.push_back({start, duration, power});
+  }
+}
+
+void DevicePower::AddIdle(Duration duration) {
+  const Energy energy = meter_.power() * duration;
+  Trace(settled_, duration, meter_.power());
+  if (cap_wait_) {
+    idle_.cap_wait += duration;
+    idle_.cap_wait_energy += energy;
+  } else if (idle_state_ == IdleState::kParked) {
+    idle_.parked += duration;
+    idle_.parked_energy += energy;
+  } else {
+    idle_.warm += duration;
+    idle_.warm_energy += energy;
+  }
+}
+
+void DevicePower::IdleUntil(TimePoint now) {
+  CHECK(!busy_);
+  if (park_at_ <= now) {
+    const TimePoint parks = park_at_;
+    AddIdle(parks - settled_);
+    policy_->OnIdle(parks, meter_.power());
+    settled_ = parks;
+    SetIdlePower(parks, IdleState::kParked);
+  }
+  AddIdle(now - settled_);
+  policy_->OnIdle(now, meter_.power());
+  settled_ = now;
+}
+
+void DevicePower::FillCandidate(int state, const StepShape& shape, double leakage, int wanted,
+                                Duration latency_limit) {
+  StepPrice& price = prices_[static_cast<size_t>(state)];
+  price = pricer_->Price(shape, StepClock{state, wanted, state != last_state_});
+  PowerPhase* phases = &phases_[2 * static_cast<size_t>(state)];
+  phases[0] = {price.host_gap, model_.HostGap(state, leakage)};
+  phases[1] = {price.forward, model_.Forward(price, state, leakage)};
+  StepCandidate candidate;
+  candidate.state = state;
+  candidate.clock_megahertz =
+      static_cast<int64_t>(pricer_->profile().pstates[static_cast<size_t>(state)].hertz / 1e6);
+  candidate.phases = absl::MakeConstSpan(phases, 2);
+  candidate.duration = price.duration;
+  candidate.energy = TotalEnergy(candidate.phases);
+  candidate.tokens = shape.total_tokens();
+  candidate.meets_slack = latency_limit == Duration() || price.duration <= latency_limit;
+  candidates_.push_back(candidate);
+}
+
+// Heat moves slowly: far from the trip temperature no step can reach it.
+bool DevicePower::WouldTrip(TimePoint now, const StepCandidate& candidate) const {
+  constexpr double kFar = 20.0;
+  if (thermal_.At(now).junction < thermal_.limits().trip_celsius - kFar) {
+    return false;
+  }
+  ThermalModel ahead = thermal_;
+  TimePoint at = now;
+  for (const PowerPhase& phase : candidate.phases) {
+    ahead.SetPower(at, phase.power);
+    at += phase.duration;
+    if (ahead.TripTime(at)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+StepOffer DevicePower::Offer(TimePoint now, const StepShape& shape, Duration latency_limit) {
+  CHECK(!busy_);
+  CHECK_EQ(settled_, now);
+  StepOffer offer;
+  if (idle_state_ == IdleState::kParked) {
+    ready_at_ = now + Nanoseconds(static_cast<int64_t>(pricer_->profile().parked_exit.value * 1e9));
+    SetIdlePower(now, IdleState::kWarm);
+  }
+  if (now < ready_at_) {
+    offer.kind = StepOffer::Kind::kWait;
+    offer.cause = DelayCause::kWake;
+    offer.wait = ready_at_ - now;
+    return offer;
+  }
+  const double junction = thermal_.At(now).junction;
+  tripped_ = tripped_ ? junction >= thermal_.limits().release_celsius
+                      : junction >= thermal_.limits().trip_celsius;
+  if (tripped_) {
+    offer.kind = StepOffer::Kind::kWait;
+    offer.cause = DelayCause::kHeat;
+    offer.wait = thermal_.limits().throttle_period;
+    offer.sentence = absl::StrFormat("stopped at %.1f C, works again below %.1f C", junction,
+                                     thermal_.limits().release_celsius);
+  } else {
+    offer = OfferUnderCap(now, shape, latency_limit, thermal_.Ceiling(now),
+                          model_.LeakageFactor(junction));
+  }
+  cap_wait_ = offer.kind == StepOffer::Kind::kWait;
+  if (!offer.sentence.empty()) {
+    last_sentence_ = offer.sentence;
+  }
+  return offer;
+}
+
+StepOffer DevicePower::OfferUnderCap(TimePoint now, const StepShape& shape, Duration latency_limit,
+                                     int ceiling, double leakage) {
+  candidates_.clear();
+  // perf wants the highest clock; where it is admitted nothing else need be priced.
+  const bool top_first =
+      options_.mode == CapMode::kPerf && options_.governor == GovernorKind::kPredictive;
+  CapDecision decision;
+  bool decided = false;
+  if (top_first) {
+    FillCandidate(ceiling, shape, leakage, top_, latency_limit);
+    decision = policy_->Choose(now, candidates_);
+    decided = decision.kind == CapDecision::Kind::kRun && !WouldTrip(now, candidates_[0]);
+  }
+  if (!decided) {
+    candidates_.clear();
+    for (int state = 0; state <= ceiling; ++state) {
+      FillCandidate(state, shape, leakage, top_, latency_limit);
+      if (WouldTrip(now, candidates_.back())) {
+        candidates_.pop_back();
+      }
+    }
+  }
+  StepOffer offer;
+  if (candidates_.empty()) {
+    offer.kind = StepOffer::Kind::kWait;
+    offer.cause = DelayCause::kHeat;
+    offer.wait = thermal_.limits().throttle_period;
+    offer.sentence = "every clock would heat the chip to its trip temperature";
+    return offer;
+  }
+  if (!decided) {
+    decision = policy_->Choose(now, candidates_);
+  }
+  offer.why = decision.why;
+  offer.sentence = decision.Sentence(now, candidates_);
+  if (decision.kind == CapDecision::Kind::kNever) {
+    offer.kind = StepOffer::Kind::kNever;
+    offer.cause = DelayCause::kCap;
+    return offer;
+  }
+  if (decision.kind == CapDecision::Kind::kWait) {
+    offer.kind = StepOffer::Kind::kWait;
+    offer.cause = DelayCause::kCap;
+    offer.wait = std::max(decision.until - now, Nanoseconds(1));
+    return offer;
+  }
+  const StepCandidate& chosen = candidates_[static_cast<size_t>(decision.candidate)];
+  // Whoever weighs joules wants the chosen clock; only a cap or heat keeps it from a higher one.
+  const int wanted = options_.mode == CapMode::kPerf ? top_
+                     : decision.why.constrained      ? decision.why.wanted_state
+                                                     : chosen.state;
+  offer.clock = {chosen.state, std::max(wanted, chosen.state), chosen.state != last_state_};
+  offer.price = wanted == top_ ? prices_[static_cast<size_t>(chosen.state)]
+                               : pricer_->Price(shape, offer.clock);
+  offer.leakage = leakage;
+  offer.phases[0] = chosen.phases[0];
+  offer.phases[1] = chosen.phases[1];
+  if (offer.sentence.empty() && ceiling < top_) {
+    offer.cause = DelayCause::kHeat;
+    offer.sentence =
+        absl::StrFormat("the chip is at %.1f C: clocks above %d MHz wait until it cools",
+                        thermal_.At(now).junction, chosen.clock_megahertz);
+  }
+  return offer;
+}
+
+void DevicePower::BeginStep(TimePoint now, const StepOffer& offer) {
+  CHECK(!busy_);
+  CHECK_EQ(settled_, now);
+  CHECK(offer.kind == StepOffer::Kind::kBegin);
+  busy_ = true;
+  cap_wait_ = false;
+  begun_ = now;
+  offer_ = offer;
+  policy_->OnStepBegin(now, offer_.phases);
+  meter_.SetPower(now, offer_.phases[0].power);
+  thermal_.SetPower(now, offer_.phases[0].power);
+}
+
+Energy DevicePower::EndStep(TimePoint now) {
+  CHECK(busy_);
+  CHECK_EQ(now, begun_ + offer_.price.duration);
+  busy_ = false;
+  const TimePoint forward = begun_ + offer_.phases[0].duration;
+  meter_.SetPower(forward, offer_.phases[1].power);
+  thermal_.SetPower(forward, offer_.phases[1].power);
+  policy_->OnStepEnd(now);
+  Trace(begun_, offer_.phases[0].duration, offer_.phases[0].power);
+  Trace(forward, offer_.phases[1].duration, offer_.phases[1].power);
+  last_state_ = offer_.clock.state;
+  settled_ = now;
+  SetIdlePower(now, IdleState::kWarm);
+  return TotalEnergy(offer_.phases);
+}
+
+absl::StatusOr<CapChange> DevicePower::SetCap(TimePoint now, Power cap, TimePoint at) {
+  if (cap < min_cap_) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "a cap of %.1f W cannot be kept: the least is %.1f W", ToWatts(cap), ToWatts(min_cap_)));
+  }
+  ASSIGN_OR_RETURN(const CapChange change, policy_->ChangeCap(now, 0, cap, at));
+  if (at <= now) {
+    cap_ = cap;
+  }
+  trace_caps_.push_back({change.effective_at, cap});
+  return change;
+}
+
+Duration DevicePower::SustainedStep(const StepShape& shape) const {
+  const StepPrice price = pricer_->Price(shape, StepClock{top_, top_, false});
+  const Energy energy = model_.StepEnergy(price, top_);
+  const Power mean(static_cast<int64_t>(energy.total_picojoules() /
+                                        std::max<int64_t>(1, price.duration.value())));
+  if (mean <= cap_) {
+    return price.duration;
+  }
+  const double stretch = ToWatts(mean) / ToWatts(cap_);
+  return Nanoseconds(static_cast<int64_t>(ToSeconds(price.duration) * stretch * 1e9));
+}
+
+std::vector<DevicePower::OperatingPoint> DevicePower::OperatingPoints(
+    const StepShape& shape) const {
+  std::vector<OperatingPoint> points;
+  for (int state = 0; state <= top_; ++state) {
+    const StepPrice price = pricer_->Price(shape, StepClock{state, state, false});
+    const Energy energy = model_.StepEnergy(price, state);
+    points.push_back({Power(static_cast<int64_t>(energy.total_picojoules() /
+                                                 std::max<int64_t>(1, price.duration.value()))),
+                      price.duration});
+  }
+  return points;
+}
+
+}  // namespace scoville::device

@@ -1,0 +1,148 @@
+// Clocks, watts and heat of one device: what a step would cost now, whether it may begin, and what
+// the device draws while it waits.
+//
+// The caller asks for an offer, begins the step that was offered, and ends it; between steps the
+// device idles. Offers are exact: what is offered is what the meter integrates. Time here is device
+// time.
+//
+// Units: device time, milliwatts of the whole device. Ownership: owned by its device; borrows the
+// pricer. Threading: engine thread only. Errors: caps that can never be kept are InvalidArgument
+// with the least that can; calls out of order are CHECK failures.
+#ifndef SCOVILLE_DEVICE_DEVICE_POWER_H_
+#define SCOVILLE_DEVICE_DEVICE_POWER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "base/units.h"
+#include "device/physics/energy_meter.h"
+#include "device/physics/power_model.h"
+#include "device/physics/step_cost.h"
+#include "device/power/cap_policy.h"
+#include "device/power/thermal_model.h"
+#include "device/power/window_audit.h"
+#include "device/power_options.h"
+#include "device/records.h"
+
+namespace scoville::device {
+
+// Why a step does not begin at once.
+enum class DelayCause : uint8_t { kNone, kCap, kHeat, kWake };
+
+// How a step would run if it began now.
+struct StepOffer {
+  enum class Kind : uint8_t {
+    kBegin,  // now, as told below
+    kWait,   // ask again after `wait`
+    kNever,  // not even after a rest: make the step smaller
+  };
+  Kind kind = Kind::kBegin;
+  DelayCause cause = DelayCause::kNone;
+  Duration wait;
+  StepClock clock;
+  StepPrice price;
+  double leakage = 1.0;  // factor at the junction's temperature when the step begins
+  PowerPhase phases[2];  // host gap, forward
+  CapExplanation why;    // if the cap or heat kept the clock below the one wanted
+  std::string sentence;  // the same in words; empty if nothing did
+};
+
+class DevicePower {
+ public:
+  static absl::StatusOr<std::unique_ptr<DevicePower>> Create(StepPricer* pricer,
+                                                             const PowerOptions& options);
+
+  // Idles until `now`: accounts what was drawn.
+  void IdleUntil(TimePoint now);
+  // Precondition: idle, settled to `now`. `latency_limit`: how long the step may take if the mode
+  // weighs joules; zero: as long as it likes. Asking a parked device wakes it.
+  StepOffer Offer(TimePoint now, const StepShape& shape, Duration latency_limit);
+  // `offer` was made at `now`, for `now`.
+  void BeginStep(TimePoint now, const StepOffer& offer);
+  // At its planned end. Returns the energy of the step.
+  Energy EndStep(TimePoint now);
+
+  // Caps of the operator's window. `at` == `now`: at once; later: announced, a lowering.
+  absl::StatusOr<CapChange> SetCap(TimePoint now, Power cap, TimePoint at);
+  Power cap() const { return cap_; }
+  // The least cap under which every step can be cut small enough to fit.
+  Power min_cap() const { return min_cap_; }
+
+  // A fair guess, for routing and planning, of the time per step of this shape when steps follow
+  // one another: the fastest clock's duration, or longer if its mean power is above the cap.
+  Duration SustainedStep(const StepShape& shape) const;
+  // Tokens per second and watts of such steps at each clock state, for the fleet's budget.
+  struct OperatingPoint {
+    Power power;
+    Duration duration;
+  };
+  std::vector<OperatingPoint> OperatingPoints(const StepShape& shape) const;
+
+  const PowerModel& model() const { return model_; }
+  const IdleTotals& idle() const { return idle_; }
+  Energy total_energy(TimePoint now) const { return meter_.Read(now); }
+  Power power_now() const { return meter_.power(); }
+  double junction_celsius(TimePoint now) const { return thermal_.At(now).junction; }
+  int last_state() const { return last_state_; }
+  bool parked() const { return idle_state_ == IdleState::kParked; }
+  bool tripped() const { return tripped_; }
+  const std::string& last_sentence() const { return last_sentence_; }
+  // With keep_trace: what was drawn, and what was allowed.
+  absl::Span<const TracePiece> trace() const { return trace_; }
+  absl::Span<const TraceCap> trace_caps() const { return trace_caps_; }
+
+ private:
+  DevicePower(StepPricer* pricer, const PowerOptions& options);
+
+  std::unique_ptr<CapPolicy> MakeBaseline(std::vector<PowerLimit> limits) const;
+  void SetIdlePower(TimePoint now, IdleState state);
+  void AddIdle(Duration duration);
+  void Trace(TimePoint start, Duration duration, Power power);
+  void FillCandidate(int state, const StepShape& shape, double leakage, int wanted,
+                     Duration latency_limit);
+  StepOffer OfferUnderCap(TimePoint now, const StepShape& shape, Duration latency_limit,
+                          int ceiling, double leakage);
+  bool WouldTrip(TimePoint now, const StepCandidate& candidate) const;
+  Power MinCapOf() const;
+
+  StepPricer* const pricer_;
+  const PowerOptions options_;
+  const PowerModel model_;
+  const int top_;
+  Power cap_;
+  Power min_cap_;
+  std::unique_ptr<CapPolicy> policy_;
+  ThermalModel thermal_;
+  EnergyMeter meter_;
+
+  // Idle.
+  IdleState idle_state_ = IdleState::kWarm;
+  TimePoint settled_;      // idle is accounted until here
+  TimePoint park_at_;      // when a warm device parks
+  TimePoint ready_at_;     // a waking device may work from here on
+  bool cap_wait_ = false;  // a step is ready and waits for the cap or for heat
+  IdleTotals idle_;
+
+  // The step under way.
+  bool busy_ = false;
+  TimePoint begun_;
+  StepOffer offer_;
+  int last_state_ = 0;
+  bool tripped_ = false;
+  std::string last_sentence_;
+  std::vector<TracePiece> trace_;
+  std::vector<TraceCap> trace_caps_;
+
+  // Candidates of an offer, reused: phases must outlive the call that reads them.
+  std::vector<StepPrice> prices_;
+  std::vector<PowerPhase> phases_;
+  std::vector<StepCandidate> candidates_;
+};
+
+}  // namespace scoville::device
+
+#endif  // SCOVILLE_DEVICE_DEVICE_POWER_H_
