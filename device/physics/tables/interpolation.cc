@@ -1,6 +1,7 @@
 #include "device/physics/tables/interpolation.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -49,9 +50,18 @@ struct Slice {
   double filled = 1;  // share of its places that have a point
 };
 
-Slice EmptiestSlice(const std::vector<Grid::Point>& points,
-                    const std::array<std::vector<double>, Grid::kMostAxes>& axes, size_t dimensions,
-                    double places) {
+using Axes = std::array<std::vector<double>, Grid::kMostAxes>;
+
+double Places(const Axes& axes, size_t dimensions) {
+  double places = 1;
+  for (size_t a = 0; a < dimensions; ++a) {
+    places *= static_cast<double>(axes[a].size());
+  }
+  return places;
+}
+
+Slice EmptiestSlice(const std::vector<Grid::Point>& points, const Axes& axes, size_t dimensions) {
+  const double places = Places(axes, dimensions);
   Slice emptiest;
   for (size_t a = 0; a < dimensions; ++a) {
     std::vector<int64_t> count(axes[a].size(), 0);
@@ -67,6 +77,62 @@ Slice EmptiestSlice(const std::vector<Grid::Point>& points,
     }
   }
   return emptiest;
+}
+
+// A part of the points that fills a grid.
+struct Part {
+  std::vector<Grid::Point> points;
+  Axes axes;
+};
+
+Part Trim(std::vector<Grid::Point> points, size_t dimensions) {
+  Part part;
+  part.points = std::move(points);
+  while (true) {
+    // Dropping a value may take the last point of another one.
+    for (size_t a = 0; a < dimensions; ++a) {
+      part.axes[a] = ValuesOf(part.points, a);
+    }
+    if (static_cast<double>(part.points.size()) >= Places(part.axes, dimensions)) {
+      return part;
+    }
+    const Slice slice = EmptiestSlice(part.points, part.axes, dimensions);
+    const double dropped = part.axes[slice.axis][slice.value];
+    std::erase_if(part.points, [&](const Grid::Point& p) { return p.at[slice.axis] == dropped; });
+  }
+}
+
+bool Has(const Axes& axes, size_t dimensions, const Grid::Point& point) {
+  for (size_t a = 0; a < dimensions; ++a) {
+    if (!std::binary_search(axes[a].begin(), axes[a].end(), point.at[a])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// The complete part over the axis values of those points that `part` left out.
+Part Rest(const std::vector<Grid::Point>& points, const Part& part, size_t dimensions) {
+  std::vector<Grid::Point> left;
+  std::copy_if(points.begin(), points.end(), std::back_inserter(left),
+               [&](const Grid::Point& p) { return !Has(part.axes, dimensions, p); });
+  Axes axes;
+  for (size_t a = 0; a < dimensions; ++a) {
+    axes[a] = ValuesOf(left, a);
+  }
+  std::vector<Grid::Point> all;
+  std::copy_if(points.begin(), points.end(), std::back_inserter(all),
+               [&](const Grid::Point& p) { return Has(axes, dimensions, p); });
+  return Trim(std::move(all), dimensions);
+}
+
+// How far the axes reach, all together.
+double Reach(const Axes& axes, size_t dimensions) {
+  double reach = 1;
+  for (size_t a = 0; a < dimensions; ++a) {
+    reach *= axes[a].empty() ? 0.0 : axes[a].back() - axes[a].front();
+  }
+  return reach;
 }
 
 }  // namespace
@@ -142,32 +208,20 @@ absl::StatusOr<Grid> Grid::Make(std::vector<Point> points,
           absl::StrCat("two values at ", absl::StrJoin(names, ","), " = ", absl::StrJoin(at, ",")));
     }
   }
-  double places = 1;
   for (size_t a = 0; a < grid.dimensions_; ++a) {
-    grid.axes_[a] = ValuesOf(points, a);
-    if (grid.axes_[a].size() > kMostAxisValues) {
-      return absl::InvalidArgumentError(absl::StrCat(names[a], " has ", grid.axes_[a].size(),
-                                                     " different values, at most ", kMostAxisValues,
-                                                     " are read"));
-    }
-    places *= static_cast<double>(grid.axes_[a].size());
-  }
-  while (static_cast<double>(points.size()) < places) {
-    const Slice slice = EmptiestSlice(points, grid.axes_, grid.dimensions_, places);
-    std::vector<double>& axis = grid.axes_[slice.axis];
-    const double dropped = axis[slice.value];
-    places = places / static_cast<double>(axis.size()) * static_cast<double>(axis.size() - 1);
-    axis.erase(axis.begin() + static_cast<ptrdiff_t>(slice.value));
-    std::erase_if(points, [&](const Point& p) { return p.at[slice.axis] == dropped; });
-    // A value of another axis may have had no other points.
-    for (size_t a = 0; a < grid.dimensions_; ++a) {
-      grid.axes_[a] = ValuesOf(points, a);
-    }
-    places = 1;
-    for (size_t a = 0; a < grid.dimensions_; ++a) {
-      places *= static_cast<double>(grid.axes_[a].size());
+    const size_t values = ValuesOf(points, a).size();
+    if (values > kMostAxisValues) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          names[a], " has ", values, " different values, at most ", kMostAxisValues, " are read"));
     }
   }
+  Part part = Trim(points, grid.dimensions_);
+  Part rest = Rest(points, part, grid.dimensions_);
+  if (2 * rest.points.size() >= part.points.size() &&
+      Reach(rest.axes, grid.dimensions_) > Reach(part.axes, grid.dimensions_)) {
+    part = std::move(rest);
+  }
+  grid.axes_ = std::move(part.axes);
   for (size_t a = 0; a < grid.dimensions_; ++a) {
     if (grid.axes_[a].size() < 2) {
       return absl::InvalidArgumentError(absl::StrCat("the points fill no grid over ",
@@ -175,8 +229,8 @@ absl::StatusOr<Grid> Grid::Make(std::vector<Point> points,
                                                      " needs at least two values"));
     }
   }
-  grid.least_ = points.front().value;
-  for (const Point& point : points) {  // in the order of `at`: the last axis fastest
+  grid.least_ = part.points.front().value;
+  for (const Point& point : part.points) {  // in the order of `at`: the last axis fastest
     grid.values_.push_back(point.value);
     grid.least_ = std::min(grid.least_, point.value);
   }

@@ -52,7 +52,9 @@ class Grid {
 
   Grid() = default;
   // Measured points seldom fill a grid. Until what is left is complete, the value of an axis is
-  // dropped whose slice is emptiest (ties: the later axis, the larger value); each axis keeps at
+  // dropped whose slice is emptiest (ties: the later axis, the larger value). Tables often hold two
+  // grids, one denser, one wider: what the axis values of the points left out make is a second
+  // part, and taken if it reaches further and has at least half as many points. Each axis keeps at
   // least two values. `names` name the axes and say how many there are.
   static absl::StatusOr<Grid> Make(std::vector<Point> points,
                                    absl::Span<const absl::string_view> names);

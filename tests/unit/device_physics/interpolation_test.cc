@@ -94,6 +94,18 @@ TEST(GridTest, KeepsTheLargestCompletePart) {
   EXPECT_NEAR(grid->At({3, 48}), Bilinear(3, 48), 1e-9);
 }
 
+TEST(GridTest, OfTwoCompletePartsTheWiderOne) {
+  // A wide grid of doublings, and a denser one in its middle with an axis value more.
+  std::vector<Grid::Point> points = BilinearPoints({1, 2, 4, 8}, {16, 64, 256});
+  for (const Grid::Point& point : BilinearPoints({3, 4.5, 6, 7}, {20, 40, 80, 160})) {
+    points.push_back(point);
+  }
+  const auto grid = Grid::Make(points, kTwo);
+  ASSERT_TRUE(grid.ok()) << grid.status();
+  EXPECT_THAT(grid->axis(0), ElementsAre(1, 2, 4, 8));
+  EXPECT_THAT(grid->axis(1), ElementsAre(16, 64, 256));
+}
+
 TEST(GridTest, RefusesWhatFillsNoGrid) {
   const auto error = [](std::vector<Grid::Point> points) {
     return std::string(Grid::Make(std::move(points), kTwo).status().message());
