@@ -1,6 +1,7 @@
 #include "device/physics/model_timing.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -19,6 +20,13 @@ using model::Precision;
 constexpr double kActivationPasses = 12.0;
 // The residual stream and the reductions over chips stay in 16 bits whatever the products take.
 constexpr double kResidualBytes = 2.0;
+
+// The norms' input, residual and both results, in 16 bits; two norms a layer.
+constexpr double kNormBytes = 2.0 * 4.0 * kResidualBytes;
+// Query and key, read and written, in 16 bits.
+constexpr double kRotationBytes = 4.0;
+// Gate and up read, their product written, in 16 bits.
+constexpr double kActivationBytes = 6.0;
 
 double Real(int64_t value) { return static_cast<double>(value); }
 
@@ -82,6 +90,14 @@ LayerTiming MakeLayer(const ModelCard& card, const LayerGroup& group, const Para
     const double ffn = Real(group.ffn_width) / (p.expert_parallel ? 1.0 : chips);
     layer.expert_gemms = {GemmTiming{2.0 * ffn, width}, GemmTiming{width, ffn}};
   }
+  // Norms are not split; with data-parallel attention each chip has its own sequences' rows.
+  const double rows_share = split / chips;
+  const double values = card.latent ? 0.0 : Real((card.heads + card.kv_heads) * card.head_size);
+  layer.elementwise_bytes_per_token =
+      kNormBytes * width * rows_share + kRotationBytes * values / chips +
+      kActivationBytes / chips *
+          Real(group.experts == 0 ? group.ffn_width
+                                  : group.shared_width + group.experts_per_token * group.ffn_width);
   if (p.chips > 1) {
     const double share = (chips - 1.0) / chips;
     const double reduce = 2.0 * share * width * kResidualBytes;
@@ -91,6 +107,7 @@ LayerTiming MakeLayer(const ModelCard& card, const LayerGroup& group, const Para
     const double travel = layer.experts_per_token / chips * width *
                           std::max(1.0, model::BytesPerValue(card.activations)) * share;
     layer.link_bytes_per_token = reductions * reduce + (dispatches ? 2.0 * travel : 0.0);
+    layer.reductions = reductions;
     layer.collectives = reductions + (dispatches ? 2.0 : 0.0);
   }
   return layer;
@@ -101,6 +118,7 @@ void SetAttention(const ModelCard& card, const Parallelism& p, ModelTiming* m) {
   const double heads = Real(card.heads);
   const double row = Real(card.kv_values_per_layer()) * model::KvBytesPerValue(card.kv);
   const double layers = Real(m->layers);
+  m->sequences_share = p.data_parallel_attention ? 1.0 / chips : 1.0;
   // KV heads are spread over the chips, beyond their number they replicate; a latent row has one
   // head. With data-parallel attention a chip has the rows of its own sequences alone.
   const double spread = p.data_parallel_attention ? chips
@@ -109,6 +127,11 @@ void SetAttention(const ModelCard& card, const Parallelism& p, ModelTiming* m) {
   m->kv_row_bytes_per_chip = row / spread;
   m->kv_row_bytes_stored = layers * row * chips / spread;
   if (!card.latent) {
+    const double split = p.data_parallel_attention ? 1.0 : chips;
+    m->chip_heads = heads / split;
+    m->chip_kv_heads = std::max(1.0, Real(card.kv_heads) / split);
+    m->head_size = Real(card.head_size);
+    m->kv_value_bytes = model::KvBytesPerValue(card.kv);
     m->flops_per_pair[0] = m->flops_per_pair[1] = 4.0 * heads * Real(card.head_size);
     return;
   }
@@ -119,6 +142,23 @@ void SetAttention(const ModelCard& card, const Parallelism& p, ModelTiming* m) {
   m->flops_per_pair[static_cast<int>(StepRole::kDecode)] =
       2.0 * heads * Real(2 * l.kv_rank + l.rope_size);
   m->flops_per_expanded = 2.0 * Real(l.kv_rank) * heads * Real(l.nope_size + l.value_size);
+}
+
+// What the sums over a step's sequences need to know of the model and the kernels.
+ShapeRules RulesOf(const Profile& profile, const ModelCard& card, const ModelTiming& m,
+                   int64_t block_tokens) {
+  ShapeRules rules;
+  rules.block_tokens = block_tokens;
+  rules.query_tile = static_cast<int64_t>(profile.query_tile.value);
+  rules.window = card.window();
+  const PrefillConstants& prefill = profile.operators.prefill;
+  if (prefill.given && m.chip_heads > 0) {
+    constexpr double kMostTokens = 1e15;  // packs whatever the chunk, still an integer
+    rules.item_queries = static_cast<int64_t>(prefill.query_tile.value);
+    rules.group_heads = static_cast<int64_t>(std::ceil(m.chip_heads / m.chip_kv_heads));
+    rules.packed_tokens = static_cast<int64_t>(std::min(prefill.packed_tokens.value, kMostTokens));
+  }
+  return rules;
 }
 
 absl::Status CheckGroup(const Profile& profile, const Parallelism& p) {
@@ -159,12 +199,13 @@ absl::StatusOr<ModelTiming> MakeModelTiming(const Profile& profile, const ModelC
   ModelTiming m;
   m.name = card.name;
   m.parallelism = parallelism;
-  m.rules = ShapeRules{block_tokens, static_cast<int64_t>(profile.query_tile.value), card.window()};
   m.layers = card.layers();
   m.chips = parallelism.chips;
   m.linear_math = ProductMath(profile, card.weights, card.activations);
   m.expert_math = ProductMath(profile, card.expert_weights, card.activations);
   m.rows_share = 1.0 / (chips / split);
+  m.linear_weight_bytes = bytes;
+  m.expert_weight_bytes = model::BytesPerValue(card.expert_weights);
   m.head_width = Real(card.width);
   m.head_parameters = m.head_width * Real(card.vocabulary);
   m.head_bytes_per_chip = m.head_parameters * bytes / split;
@@ -180,6 +221,7 @@ absl::StatusOr<ModelTiming> MakeModelTiming(const Profile& profile, const ModelC
     ++m.group_count;
   }
   SetAttention(card, parallelism, &m);
+  m.rules = RulesOf(profile, card, m, block_tokens);
   m.activation_bytes_per_token =
       kActivationPasses * Real(m.layers) * Real(card.width) * kResidualBytes / chips;
   m.link_bandwidth = chips <= profile.local_chips.value ? profile.local_bandwidth.value

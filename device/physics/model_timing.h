@@ -52,6 +52,9 @@ struct LayerTiming {
   std::array<GemmTiming, 2> expert_gemms;  // gate with up, and down, as one chip has them
   double link_bytes_per_token = 0;         // all-reduces, dispatch and combine, per chip
   double collectives = 0;
+  double reductions = 0;  // all-reduces among them
+  // Norms, rotation, activation function: HBM bytes of one chip.
+  double elementwise_bytes_per_token = 0;
 };
 
 struct ModelTiming {
@@ -72,6 +75,15 @@ struct ModelTiming {
   int64_t full_layers = 0;
   int64_t windowed_layers = 0;
   double flops_per_pair[kStepRoles] = {0, 0};  // of one layer, all chips; by StepRole
+  // Grouped heads on one chip, and the share of a step's sequences that it attends for; no heads:
+  // attention is latent.
+  double chip_heads = 0;
+  double chip_kv_heads = 0;
+  double head_size = 0;
+  double kv_value_bytes = 0;
+  double sequences_share = 1;
+  double linear_weight_bytes = 0;    // of one weight
+  double expert_weight_bytes = 0;    // of one weight of a routed expert
   double flops_per_expanded = 0;     // latent rows that a prefill chunk expands again, per layer
   double kv_row_bytes_per_chip = 0;  // of one layer, read or written, averaged over chips
   double kv_row_bytes_stored = 0;    // of all layers and chips: what a token occupies

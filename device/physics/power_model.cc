@@ -30,6 +30,37 @@ double WorstMix(double a, double b, double p) {
   return std::pow(std::pow(a, dual) + std::pow(b, dual), 1.0 / dual);
 }
 
+// The best that any operator makes of the chip.
+struct Extremes {
+  double bandwidth_efficiency = 0;
+  double attention_efficiency = 0;
+  double overlap = 1;
+};
+
+Extremes ExtremesOf(const Profile& profile) {
+  Extremes e;
+  e.bandwidth_efficiency =
+      std::max(profile.bandwidth_efficiency.value, profile.attention_bandwidth_efficiency.value);
+  e.attention_efficiency = profile.attention_efficiency.value;
+  e.overlap = profile.overlap.value;
+  for (const GemmConstants& gemm : profile.operators.gemm) {
+    if (gemm.given) {
+      e.bandwidth_efficiency = std::max(e.bandwidth_efficiency, gemm.bandwidth_efficiency.value);
+      e.overlap = std::max(e.overlap, gemm.overlap.value);
+    }
+  }
+  if (profile.operators.decode.given) {
+    e.overlap = std::max(e.overlap, 2.0);  // TimeDecodes
+  }
+  const PrefillConstants& prefill = profile.operators.prefill;
+  if (prefill.given) {
+    e.bandwidth_efficiency = std::max(e.bandwidth_efficiency, prefill.bandwidth_efficiency.value);
+    e.attention_efficiency = std::max(e.attention_efficiency, prefill.efficiency_fp8.value);
+    e.overlap = std::max(e.overlap, prefill.overlap.value);
+  }
+  return e;
+}
+
 }  // namespace
 
 absl::string_view IdleStateName(IdleState state) {
@@ -50,10 +81,9 @@ PowerModel::PowerModel(const Profile& profile, int64_t chips)
     leakage_factors_.push_back(
         std::exp(profile.leakage_slope.value * (celsius - kReferenceCelsius)));
   }
+  const Extremes extremes = ExtremesOf(profile);
   const double memory =
-      hbm_joules_per_byte_ *
-      std::max(profile.bandwidth_efficiency.value, profile.attention_bandwidth_efficiency.value) *
-      profile.hbm_bandwidth.value;
+      hbm_joules_per_byte_ * extremes.bandwidth_efficiency * profile.hbm_bandwidth.value;
   // Links add to a step only while it also waits for the share of the bytes that is not hidden.
   const double links =
       chips == 1 ? 0.0
@@ -68,11 +98,10 @@ PowerModel::PowerModel(const Profile& profile, int64_t chips)
     for (int math = 0; math < kMathTypes; ++math) {
       const MathType type = static_cast<MathType>(math);
       row.energy_per_flop[math] = profile.EnergyPerFlop(type) * s.switching_ratio;
-      const double efficiency =
-          std::max(profile.Efficiency(type), profile.attention_efficiency.value);
+      const double efficiency = std::max(profile.Efficiency(type), extremes.attention_efficiency);
       const double compute =
           row.energy_per_flop[math] * efficiency * profile.Peak(type) / s.slowdown;
-      worst = std::max(worst, WorstMix(compute, memory, profile.overlap.value));
+      worst = std::max(worst, WorstMix(compute, memory, extremes.overlap));
     }
     row.worst_case = Static(row, TripLeakage()) + row.activity + worst;
     table_.push_back(row);

@@ -65,6 +65,59 @@ struct PState {
   double activity_ratio = 1;   // phi = (f / f0) psi: power of the clock trees
 };
 
+// Constants of the operator forms (operator_cost.h), each group as fitted to measured calls of one
+// kernel. A group that the file leaves out leaves its operators to the simple form.
+struct GemmConstants {
+  bool given = false;
+  ProfileNumber bandwidth_efficiency;  // the profile's unless given
+  ProfileNumber latency;               // s, an empty call
+  ProfileNumber wave_latency;          // s, of one wave of tiles
+  ProfileNumber split_latency;         // s, gathering a split reduction; infinite: never split
+  ProfileNumber row_latency;           // s, a row's conversion to the product's type, at the least
+  ProfileNumber value_latency;         // s, a value's
+  ProfileNumber unaligned_efficiency;  // of the rate, rows that are no multiple of 16
+  ProfileNumber tile_by_rows;          // 1: the tile follows the rows; 0: the fastest one is taken
+  ProfileNumber overlap;               // 1, 2, 4 or infinity
+};
+
+struct DecodeConstants {
+  bool given = false;
+  ProfileNumber latency;        // s, an empty call
+  ProfileNumber latency_fp8;    // s, with an FP8 cache
+  ProfileNumber split_latency;  // s, gathering a context that units shared
+  ProfileNumber item_latency;   // s, of one pair of sequence and KV head
+  ProfileNumber tile_latency;   // s, of one tile of the context
+};
+
+struct PrefillConstants {
+  bool given = false;
+  ProfileNumber efficiency_fp8;  // eta_F with an FP8 cache; the profile's attention's unless given
+  ProfileNumber bandwidth_efficiency;
+  ProfileNumber latency;
+  ProfileNumber latency_fp8;
+  ProfileNumber item_latency;   // s, of one tile of queries
+  ProfileNumber conversion;     // passes over the new K and V in 16 bits, with an FP8 cache
+  ProfileNumber query_tile;     // query rows of one item
+  ProfileNumber packed_tokens;  // up to so many new tokens the heads of a group share a tile
+  ProfileNumber overlap;
+  ProfileNumber one_launch;  // 1: decodes beside a chunk are items of its call, whole tiles
+};
+
+struct AllReduceConstants {
+  bool given = false;
+  ProfileNumber bandwidth_efficiency;  // of the link
+  ProfileNumber latency;
+  ProfileNumber rank_latency;    // s, for each rank
+  ProfileNumber second_latency;  // s, of a second pass
+};
+
+struct OperatorConstants {
+  GemmConstants gemm[kMathTypes];  // by MathType
+  DecodeConstants decode;
+  PrefillConstants prefill;
+  AllReduceConstants all_reduce;
+};
+
 struct Profile {
   std::string name;
   std::string description;
@@ -113,6 +166,9 @@ struct Profile {
   ProfileNumber all_reduce_hops;  // hops of one collective
   ProfileNumber host_step;        // h0
   ProfileNumber host_sequence;    // h_seq
+  // Bytes of HBM traffic that sampling one row takes on every chip: sorts and passes over its
+  // logits, in the forward phase.
+  ProfileNumber sampling_traffic;
 
   // Overlap: p of the roofline's norm (1, 2, 4 or infinity), hidden share of the collectives'
   // bytes, clock-independent share of the issue latency, factor on attention when prefill and
@@ -151,6 +207,8 @@ struct Profile {
 
   ProfileNumber overhead_power;  // W of host, network and rack per chip; never in device power
 
+  OperatorConstants operators;
+
   // Made at load.
   std::vector<PState> pstates;  // slowest first
   NumberStatus weakest = NumberStatus::kPublished;
@@ -168,6 +226,16 @@ struct Profile {
   double Peak(MathType type) const { return peak[static_cast<int>(RunsAt(type))].value; }
   double Efficiency(MathType type) const {
     return efficiency[static_cast<int>(RunsAt(type))].value;
+  }
+  // The constants of products that run at `type`: its own group's, or the next wider one's; nullptr
+  // if there is none.
+  const GemmConstants* Gemm(MathType type) const {
+    for (int index = static_cast<int>(RunsAt(type)); index < kMathTypes; ++index) {
+      if (operators.gemm[index].given) {
+        return &operators.gemm[index];
+      }
+    }
+    return nullptr;
   }
   double EnergyPerFlop(MathType type) const {
     return energy_per_flop[static_cast<int>(RunsAt(type))].value;

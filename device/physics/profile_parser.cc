@@ -94,8 +94,8 @@ absl::Status ReadRange(const YamlMap& map, double scale, ProfileNumber* number) 
   return absl::OkStatus();
 }
 
-absl::Status ReadNumber(const YamlMap& root, const Field& field) {
-  if (!root.Has(field.key)) {
+absl::Status ReadNumber(const YamlMap& parent, absl::string_view key, const Field& field) {
+  if (!parent.Has(key)) {
     if (field.like != nullptr) {
       *field.number = *field.like;
       return absl::OkStatus();
@@ -107,7 +107,7 @@ absl::Status ReadNumber(const YamlMap& root, const Field& field) {
       return absl::OkStatus();
     }
   }
-  ASSIGN_OR_RETURN(const YamlNode node, root.Node(field.key));
+  ASSIGN_OR_RETURN(const YamlNode node, parent.Node(key));
   if (node.is_null()) {
     return node.Error("null; an unknown number is an assumption with a range and a reason");
   }
@@ -155,6 +155,33 @@ absl::Status ReadMath(const YamlMap& root, absl::string_view key, ProfileMath* m
   return ReadOrigin(map, has_range, &math->status, &math->source, &math->reason);
 }
 
+// The groups of operator constants: a group is there with all its numbers or not at all.
+absl::Status ReadOperators(const YamlMap& root, Profile* profile) {
+  ASSIGN_OR_RETURN(const YamlMap operators, root.MapOrEmpty("operators"));
+  std::vector<internal::OperatorGroup> groups = internal::OperatorGroups(profile);
+  for (const internal::OperatorGroup& group : groups) {
+    *group.given = operators.Has(group.key);
+  }
+  RETURN_IF_ERROR(operators.FinishKeys());
+  for (const internal::OperatorGroup& group : groups) {
+    if (!*group.given) {
+      continue;
+    }
+    ASSIGN_OR_RETURN(const YamlMap map, operators.Map(group.key));
+    const auto name = [](const Field& field) {
+      return absl::string_view(field.key).substr(field.key.rfind('.') + 1);
+    };
+    for (const Field& field : group.fields) {
+      map.Has(name(field));
+    }
+    RETURN_IF_ERROR(map.FinishKeys());
+    for (const Field& field : group.fields) {
+      RETURN_IF_ERROR(ReadNumber(map, name(field), field));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadName(const YamlMap& root, Profile* p) {
   RETURN_IF_ERROR(root.Require("profile", &p->name));
   if (p->name.empty() || p->name.size() > 64 ||
@@ -172,24 +199,26 @@ absl::StatusOr<Profile> ParseProfile(absl::string_view text, absl::string_view f
   ASSIGN_OR_RETURN(const YamlMap root, doc.Root());
   Profile profile;
   RETURN_IF_ERROR(ReadName(root, &profile));
-  const std::vector<Field> fields = internal::Fields(&profile);
+  const std::vector<Field> fields = internal::Fields(&profile);  // without operators yet
   for (const Field& field : fields) {
     root.Has(field.key);  // so that a mistyped one is told the right spelling
   }
+  root.Has("operators");
   root.Has("rate_w4a8");
   root.Has("rate_w4a16");
   RETURN_IF_ERROR(root.FinishKeys());
   for (const Field& field : fields) {
-    RETURN_IF_ERROR(ReadNumber(root, field));
+    RETURN_IF_ERROR(ReadNumber(root, field.key, field));
   }
   RETURN_IF_ERROR(ReadMath(root, "rate_w4a8", &profile.w4a8));
   RETURN_IF_ERROR(ReadMath(root, "rate_w4a16", &profile.w4a16));
+  RETURN_IF_ERROR(ReadOperators(root, &profile));
   RETURN_IF_ERROR(doc.Finish());
   internal::MakePStates(&profile);
   RETURN_IF_ERROR(internal::CheckTogether(
       [&](absl::string_view key, absl::string_view what) { return root.Error(key, what); },
       profile));
-  internal::Seal(fields, &profile);
+  internal::Seal(internal::Fields(&profile), &profile);
   return profile;
 }
 

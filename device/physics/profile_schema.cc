@@ -93,14 +93,10 @@ std::vector<Field> PowerAndHeat(Profile* p) {
   };
 }
 
-}  // namespace
-
-absl::Span<const ProfileUnit> ProfileUnits() { return kUnits; }
-
-std::vector<Field> Fields(Profile* p) {
+std::vector<Field> Rates(Profile* p) {
   using D = Dimension;
   const double tiny = std::numeric_limits<double>::min();  // "above zero"
-  std::vector<Field> fields = {
+  return {
       {"peak_fp4", &p->peak[0], D::kRate, tiny, 1e18, false, nullptr, 0.0},
       {"peak_fp8", &p->peak[1], D::kRate, tiny, 1e18, false, nullptr, 0.0},
       {"peak_bf16", &p->peak[2], D::kRate, tiny, 1e18},
@@ -120,6 +116,12 @@ std::vector<Field> Fields(Profile* p) {
       {"attention_latency", &p->attention_latency, D::kTime, 0, 1, false, nullptr, 0.0},
       {"skew_share", &p->skew_share, D::kNone, 0, 1, false, nullptr, 0.0},
       {"expert_imbalance", &p->expert_imbalance, D::kNone, 1, 16, false, nullptr, 1.0},
+  };
+}
+
+std::vector<Field> LinksClocksAndLatencies(Profile* p) {
+  using D = Dimension;
+  return {
       {"hbm_capacity", &p->hbm_capacity, D::kBytes, 1e6, 1e15},
       {"hbm_bandwidth", &p->hbm_bandwidth, D::kBandwidth, 1e6, 1e16},
       {"local_bandwidth", &p->local_bandwidth, D::kBandwidth, 1e6, 1e15},
@@ -138,14 +140,107 @@ std::vector<Field> Fields(Profile* p) {
       {"all_reduce_hops", &p->all_reduce_hops, D::kNone, 0, 64, true},
       {"host_step", &p->host_step, D::kTime, 0, 1},
       {"host_sequence", &p->host_sequence, D::kTime, 0, 1},
+      {"sampling_traffic", &p->sampling_traffic, D::kBytes, 0, 1e12, false, nullptr, 0.0},
       {"overlap", &p->overlap, D::kNone, 1, kInfinity},
       {"hidden_collectives", &p->hidden_collectives, D::kNone, 0, 0.99},
       {"issue_fixed_share", &p->issue_fixed_share, D::kNone, 0, 1},
       {"mix_penalty", &p->mix_penalty, D::kNone, 1, 10},
   };
-  const std::vector<Field> power = PowerAndHeat(p);
-  fields.insert(fields.end(), power.begin(), power.end());
+}
+
+// Fixed times of operators, seconds.
+constexpr double kMostLatency = 1.0;
+
+std::vector<Field> GemmFields(const Profile& p, GemmConstants* c) {
+  using D = Dimension;
+  return {
+      {"bandwidth_efficiency", &c->bandwidth_efficiency, D::kNone, 0.01, 1, false,
+       &p.bandwidth_efficiency},
+      {"latency", &c->latency, D::kTime, 0, kMostLatency},
+      {"wave_latency", &c->wave_latency, D::kTime, 0, kMostLatency},
+      {"split_latency", &c->split_latency, D::kTime, 0, kMostLatency, false, nullptr, kInfinity},
+      {"row_latency", &c->row_latency, D::kTime, 0, kMostLatency, false, nullptr, 0.0},
+      {"value_latency", &c->value_latency, D::kTime, 0, kMostLatency, false, nullptr, 0.0},
+      {"unaligned_efficiency", &c->unaligned_efficiency, D::kNone, 0.01, 1, false, nullptr, 1.0},
+      {"tile_by_rows", &c->tile_by_rows, D::kNone, 0, 1, true, nullptr, 0.0},
+      {"overlap", &c->overlap, D::kNone, 1, kInfinity, false, nullptr, 4.0},
+  };
+}
+
+std::vector<Field> DecodeFields(DecodeConstants* c) {
+  using D = Dimension;
+  return {
+      {"latency", &c->latency, D::kTime, 0, kMostLatency},
+      {"latency_fp8", &c->latency_fp8, D::kTime, 0, kMostLatency, false, &c->latency},
+      {"split_latency", &c->split_latency, D::kTime, 0, kMostLatency},
+      {"item_latency", &c->item_latency, D::kTime, 0, kMostLatency},
+      {"tile_latency", &c->tile_latency, D::kTime, 0, kMostLatency},
+  };
+}
+
+std::vector<Field> PrefillFields(const Profile& p, PrefillConstants* c) {
+  using D = Dimension;
+  return {
+      {"efficiency_fp8", &c->efficiency_fp8, D::kNone, 0.01, 1, false, &p.attention_efficiency},
+      {"bandwidth_efficiency", &c->bandwidth_efficiency, D::kNone, 0.01, 1},
+      {"latency", &c->latency, D::kTime, 0, kMostLatency},
+      {"latency_fp8", &c->latency_fp8, D::kTime, 0, kMostLatency, false, &c->latency},
+      {"item_latency", &c->item_latency, D::kTime, 0, kMostLatency},
+      {"conversion", &c->conversion, D::kNone, 0, 100, false, nullptr, 0.0},
+      {"query_tile", &c->query_tile, D::kNone, 1, 65536, true},
+      {"packed_tokens", &c->packed_tokens, D::kNone, 0, kInfinity, true, nullptr, 0.0},
+      {"overlap", &c->overlap, D::kNone, 1, kInfinity, false, nullptr, 1.0},
+      {"one_launch", &c->one_launch, D::kNone, 0, 1, true, nullptr, 0.0},
+  };
+}
+
+std::vector<Field> AllReduceFields(AllReduceConstants* c) {
+  using D = Dimension;
+  return {
+      {"bandwidth_efficiency", &c->bandwidth_efficiency, D::kNone, 0.01, 1},
+      {"latency", &c->latency, D::kTime, 0, kMostLatency},
+      {"rank_latency", &c->rank_latency, D::kTime, 0, kMostLatency},
+      {"second_latency", &c->second_latency, D::kTime, 0, kMostLatency},
+  };
+}
+
+bool IsOverlap(double p) { return p == 1 || p == 2 || p == 4 || p == kInfinity; }
+
+}  // namespace
+
+absl::Span<const ProfileUnit> ProfileUnits() { return kUnits; }
+
+std::vector<Field> Fields(Profile* p) {
+  std::vector<Field> fields = Rates(p);
+  const auto add = [&](const std::vector<Field>& more) {
+    fields.insert(fields.end(), more.begin(), more.end());
+  };
+  add(LinksClocksAndLatencies(p));
+  add(PowerAndHeat(p));
+  for (const OperatorGroup& group : OperatorGroups(p)) {
+    if (*group.given) {
+      add(group.fields);
+    }
+  }
   return fields;
+}
+
+std::vector<OperatorGroup> OperatorGroups(Profile* p) {
+  OperatorConstants* c = &p->operators;
+  std::vector<OperatorGroup> groups;
+  for (int type = 0; type < kMathTypes; ++type) {
+    groups.push_back({absl::StrCat("gemm_", MathTypeName(static_cast<MathType>(type))),
+                      &c->gemm[type].given, GemmFields(*p, &c->gemm[type])});
+  }
+  groups.push_back({"decode", &c->decode.given, DecodeFields(&c->decode)});
+  groups.push_back({"prefill", &c->prefill.given, PrefillFields(*p, &c->prefill)});
+  groups.push_back({"all_reduce", &c->all_reduce.given, AllReduceFields(&c->all_reduce)});
+  for (OperatorGroup& group : groups) {
+    for (Field& field : group.fields) {
+      field.key = absl::StrCat("operators.", group.key, ".", field.key);
+    }
+  }
+  return groups;
 }
 
 void MakePStates(Profile* p) {
@@ -170,11 +265,32 @@ void MakePStates(Profile* p) {
   }
 }
 
-absl::Status CheckTogether(const Failure& fail, const Profile& p) {
-  if (p.overlap.value != 1 && p.overlap.value != 2 && p.overlap.value != 4 &&
-      p.overlap.value != kInfinity) {
-    return fail("overlap", absl::StrCat(p.overlap.value, " is not among 1, 2, 4, .inf"));
+namespace {
+
+absl::Status CheckOverlaps(const Failure& fail, const Profile& p) {
+  const auto check = [&](absl::string_view key, bool given, const ProfileNumber& overlap) {
+    return !given || IsOverlap(overlap.value)
+               ? absl::OkStatus()
+               : fail(key, absl::StrCat(overlap.value, " is not among 1, 2, 4, .inf"));
+  };
+  RETURN_IF_ERROR(check("overlap", true, p.overlap));
+  for (int type = 0; type < kMathTypes; ++type) {
+    const absl::string_view name = MathTypeName(static_cast<MathType>(type));
+    const GemmConstants& gemm = p.operators.gemm[type];
+    RETURN_IF_ERROR(
+        check(absl::StrCat("operators.gemm_", name, ".overlap"), gemm.given, gemm.overlap));
+    if (gemm.given && p.peak[type].value == 0) {
+      return fail(absl::StrCat("operators.gemm_", name), absl::StrCat("there is no peak_", name));
+    }
   }
+  const PrefillConstants& prefill = p.operators.prefill;
+  return check("operators.prefill.overlap", prefill.given, prefill.overlap);
+}
+
+}  // namespace
+
+absl::Status CheckTogether(const Failure& fail, const Profile& p) {
+  RETURN_IF_ERROR(CheckOverlaps(fail, p));
   if (p.clock_min.value >= p.clock_max.value) {
     return fail("clock_min", "not below clock_max");
   }
@@ -233,7 +349,7 @@ void Seal(const std::vector<Field>& fields, Profile* p) {
   hasher.Add(p->name);
   hasher.Add(p->what_if ? 1 : 0);
   for (const Field& f : fields) {
-    hasher.Add(absl::string_view(f.key));
+    hasher.Add(f.key);
     hasher.Add(Bits(f.number->value));
     hasher.Add(static_cast<uint64_t>(f.number->status));
     hasher.Add(f.number->low.has_value() ? 1 : 0);

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -45,7 +46,7 @@ struct ProfileUnit {
 absl::Span<const ProfileUnit> ProfileUnits();
 
 struct Field {
-  const char* key;
+  std::string key;  // of a group: "operators.GROUP.NAME"
   ProfileNumber* number;
   Dimension dimension;
   double low;  // allowed whatever the file's own range says, SI
@@ -57,8 +58,17 @@ struct Field {
   std::optional<double> absent = std::nullopt;
 };
 
-// In the order of the content hash.
+// In the order of the content hash; those of operator groups last, and only of groups given.
 std::vector<Field> Fields(Profile* profile);
+
+// One group of operator constants; a file gives all of it or leaves it out.
+struct OperatorGroup {
+  std::string key;  // in `operators`
+  bool* given;
+  std::vector<Field> fields;
+};
+
+std::vector<OperatorGroup> OperatorGroups(Profile* profile);
 
 using Failure = absl::FunctionRef<absl::Status(absl::string_view key, absl::string_view what)>;
 

@@ -85,6 +85,7 @@ struct StepPrice {
 };
 
 class OperatorTables;  // tables/operator_tables.h
+struct HeadCost;       // token_cost.h
 
 StepPrice PriceStep(const Profile& profile, const ModelTiming& model, const StepShape& shape,
                     StepClock clock, const OperatorTables* tables = nullptr);
@@ -116,15 +117,14 @@ class StepPricer {
   struct Entry;
 
   const Entry& At(int64_t tokens);
+  const HeadCost& Head(int64_t rows);
 
   const Profile* const profile_;
   const ModelTiming model_;
   const OperatorTables* const tables_;
-  std::vector<std::unique_ptr<Entry>> entries_;  // by tokens; nullptr: not asked for yet
+  std::vector<std::unique_ptr<Entry>> entries_;   // by tokens; nullptr: not asked for yet
+  std::vector<std::unique_ptr<HeadCost>> heads_;  // by rows, the same way
 };
-
-// (x^p + y^p)^(1/p) for p in {1, 2, 4, infinity}: two resources that overlap partly.
-double Overlap(double x, double y, double p);
 
 }  // namespace scoville::device
 

@@ -1,29 +1,31 @@
 // The part of a step's cost that depends on its number of tokens alone: matrix products,
-// activations, experts and collectives of all layers.
+// activations, experts and collectives of all layers. Products take the profile's operator form one
+// by one where it has their constants (operator_cost.h), else all of a group overlap as one.
 //
 // Units: as StepTerm. Ownership: plain values. Threading: pure. Errors: tokens below one are a
 // CHECK failure.
 #ifndef SCOVILLE_DEVICE_PHYSICS_TOKEN_COST_H_
 #define SCOVILLE_DEVICE_PHYSICS_TOKEN_COST_H_
 
-#include <array>
+#include <vector>
 
 #include "device/physics/model_timing.h"
+#include "device/physics/operator_cost.h"
 #include "device/physics/step_cost.h"
 
 namespace scoville::device {
 
-// Work of one group of layers, over all its layers; compute at the top clock.
+// Work that overlaps by itself, over all layers that have it; compute at the top clock.
 struct GroupCost {
   double compute_seconds = 0;
   double memory_seconds = 0;
+  double overlap = 1;
 };
 
 struct TokenCost {
   StepTerm linear;
   StepTerm experts;
-  std::array<GroupCost, 2 * model::kMaxLayerGroups> roofs;  // each overlaps by itself
-  int roof_count = 0;
+  std::vector<GroupCost> roofs;
   double latency_seconds = 0;  // fixed part of the products
   double link_bytes = 0;       // per chip
   double link_seconds = 0;     // bytes not hidden, and latencies
@@ -35,7 +37,19 @@ struct TokenCost {
 TokenCost PriceTokens(const Profile& profile, const ModelTiming& model, int64_t tokens);
 
 // The head over `rows` rows that sample.
-StepTerm PriceHead(const Profile& profile, const ModelTiming& model, int64_t rows);
+struct HeadCost {
+  StepTerm term;
+  double overlap = 1;
+  double serial_seconds = 0;  // follows the clock, as the term's compute, of which it is a part
+  double latency_seconds = 0;
+
+  double Seconds(double slowdown) const {
+    return serial_seconds * slowdown + Overlap((term.compute_seconds - serial_seconds) * slowdown,
+                                               term.memory_seconds, overlap);
+  }
+};
+
+HeadCost PriceHead(const Profile& profile, const ModelTiming& model, int64_t rows);
 
 // How many of `experts` experts `tokens` tokens reach that choose `chosen` each, by chance:
 // E (1 - (1 - k / E)^n). Repeated squaring, so the same bits everywhere.

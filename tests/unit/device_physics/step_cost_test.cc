@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "device/physics/operator_cost.h"
 #include "tests/unit/device_physics/physics_fixtures.h"
 
 namespace scoville::device {
@@ -161,7 +162,8 @@ TEST_F(StepCostTest, SumsMoveByDeltas) {
   for (const SequenceWork& w : work) {
     shape.Remove(w, small_.rules);
   }
-  shape.longest_decode = 0;  // a bound that removals leave
+  shape.longest_decode = 0;  // bounds that removals leave
+  shape.longest_prompt = 0;
   EXPECT_EQ(shape, StepShape());
 }
 
