@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "scheduler/names.h"
+
 namespace scoville::sim {
 
 namespace {
@@ -57,7 +59,7 @@ bool MeetsSlo(const scheduler::RequestRecord& r, const SloTargets& slo) {
 void AddRequests(const SimulationResult& result, Report& report) {
   std::vector<int64_t> ttft, tpot, e2e, queue;
   for (const scheduler::RequestRecord& r : result.records.requests) {
-    report.outcomes[OutcomeName(r.outcome)] += 1;
+    report.outcomes[scheduler::OutcomeName(r.outcome)] += 1;
     report.completed += scheduler::IsCompletion(r.outcome) ? 1 : 0;
     report.slo_met += MeetsSlo(r, result.slo) ? 1 : 0;
     if (r.was_scheduled) {
@@ -73,7 +75,7 @@ void AddRequests(const SimulationResult& result, Report& report) {
   }
   for (size_t i = 0; i < result.records.refusals.size(); ++i) {
     if (result.records.refusals[i] > 0) {
-      report.refusals[RefusalName(static_cast<scheduler::RefusalReason>(i))] =
+      report.refusals[scheduler::RefusalReasonName(static_cast<scheduler::RefusalReason>(i))] =
           result.records.refusals[i];
     }
   }
@@ -112,50 +114,6 @@ void AddDevices(const SimulationResult& result, Report& report) {
 }
 
 }  // namespace
-
-const char* OutcomeName(scheduler::Outcome outcome) {
-  switch (outcome) {
-    case scheduler::Outcome::kStop:
-      return "stop";
-    case scheduler::Outcome::kLength:
-      return "length";
-    case scheduler::Outcome::kEnergy:
-      return "energy";
-    case scheduler::Outcome::kCancelled:
-      return "cancelled";
-    case scheduler::Outcome::kDeadlineExceeded:
-      return "deadline_exceeded";
-    case scheduler::Outcome::kSlowConsumer:
-      return "slow_consumer";
-    case scheduler::Outcome::kDraining:
-      return "draining";
-    case scheduler::Outcome::kDeviceLost:
-      return "device_lost";
-    case scheduler::Outcome::kInternal:
-      return "internal";
-  }
-  return "unknown";
-}
-
-const char* RefusalName(scheduler::RefusalReason reason) {
-  switch (reason) {
-    case scheduler::RefusalReason::kQueueFull:
-      return "queue_full";
-    case scheduler::RefusalReason::kContextLengthExceeded:
-      return "context_length_exceeded";
-    case scheduler::RefusalReason::kNeverFits:
-      return "never_fits";
-    case scheduler::RefusalReason::kInvalid:
-      return "invalid";
-    case scheduler::RefusalReason::kDeadlineExceeded:
-      return "deadline_exceeded";
-    case scheduler::RefusalReason::kDraining:
-      return "draining";
-    case scheduler::RefusalReason::kNoDevice:
-      return "no_device";
-  }
-  return "unknown";
-}
 
 Report MakeReport(const SimulationResult& result, double host_seconds) {
   Report report;
@@ -196,7 +154,8 @@ Report MakeReport(const SimulationResult& result, double host_seconds) {
   report.wall_joules =
       (report.energy.total() + (result.profile.overhead * report.devices) * on).joules();
   report.output_tokens_per_wall_joule = Ratio(output, report.wall_joules);
-  const auto cancelled = report.outcomes.find(OutcomeName(scheduler::Outcome::kCancelled));
+  const auto cancelled =
+      report.outcomes.find(scheduler::OutcomeName(scheduler::Outcome::kCancelled));
   const int64_t judged =
       report.offered - (cancelled == report.outcomes.end() ? 0 : cancelled->second);
   report.slo_attainment = Ratio(static_cast<double>(report.slo_met), static_cast<double>(judged));

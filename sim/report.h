@@ -87,9 +87,6 @@ std::string ToJson(const Report& report);
 // One line of JSON per request that ended.
 std::string RequestsToJsonLines(const SimulationResult& result);
 
-const char* OutcomeName(scheduler::Outcome outcome);
-const char* RefusalName(scheduler::RefusalReason reason);
-
 }  // namespace scoville::sim
 
 #endif  // SCOVILLE_SIM_REPORT_H_

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "scheduler/names.h"
 #include "sim/report.h"
 
 namespace scoville::sim {
@@ -85,7 +86,7 @@ std::string RequestsToJsonLines(const SimulationResult& result) {
   for (const scheduler::RequestRecord& r : result.records.requests) {
     Json json = {{"id", r.id.value},
                  {"request_id", r.external_id},
-                 {"outcome", OutcomeName(r.outcome)},
+                 {"outcome", scheduler::OutcomeName(r.outcome)},
                  {"arrival_ns", r.arrival.ns()},
                  {"scheduled_ns", r.was_scheduled ? Json(r.scheduled.ns()) : Json(nullptr)},
                  {"first_token_ns", r.output_tokens > 0 ? Json(r.first_token.ns()) : Json(nullptr)},
@@ -109,7 +110,7 @@ std::string RequestsToJsonLines(const SimulationResult& result) {
     }
     Json json = {{"request_id", answer.id}, {"tokens", tokens}};
     if (answer.refusal) {
-      json["refused"] = {{"reason", RefusalName(answer.refusal->reason)},
+      json["refused"] = {{"reason", scheduler::RefusalReasonName(answer.refusal->reason)},
                          {"message", answer.refusal->message}};
     }
     // Text from a model may be cut within a code point; the dump replaces what is not UTF-8.

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
-#include "server/metrics/metric_names.h"
+#include "scheduler/names.h"
 
 namespace scoville::server {
 
@@ -28,7 +28,7 @@ class WarmUpSink final : public scheduler::TokenSink {
   void OnEnd(const scheduler::RequestRecord& record) override {
     if (!scheduler::IsCompletion(record.outcome)) {
       progress_->status = absl::InternalError(
-          absl::StrCat("the warm-up request ended with ", OutcomeLabel(record.outcome)));
+          absl::StrCat("the warm-up request ended with ", scheduler::OutcomeName(record.outcome)));
     }
     progress_->done.Notify();
   }

@@ -1,5 +1,5 @@
-// Label values of the enums that metrics are split by. They are part of the interface: dashboards
-// name them.
+// The label values of device states. They are part of the interface: dashboards name them. Those of
+// outcomes, refusals and service classes are in scheduler/names.h.
 //
 // Threading: pure functions. Errors: none.
 #ifndef SCOVILLE_SERVER_METRICS_METRIC_NAMES_H_
@@ -8,7 +8,6 @@
 #include <array>
 
 #include "device/records.h"
-#include "scheduler/request.h"
 
 namespace scoville::server {
 
@@ -17,9 +16,6 @@ inline constexpr std::array<device::DeviceState, 6> kDeviceStates = {
     device::DeviceState::kDrained,  device::DeviceState::kFaulted, device::DeviceState::kLost};
 
 const char* DeviceStateLabel(device::DeviceState state);
-const char* OutcomeLabel(scheduler::Outcome outcome);
-const char* RefusalLabel(scheduler::RefusalReason reason);
-const char* ServiceClassLabel(scheduler::ServiceClass service_class);
 
 }  // namespace scoville::server
 

@@ -1,7 +1,7 @@
 // The native series of requests, steps and the process; device_metrics.cc has those of devices.
+#include "scheduler/names.h"
 #include "server/metrics/device_metrics.h"
 #include "server/metrics/family_writer.h"
-#include "server/metrics/metric_names.h"
 #include "server/metrics/render_metrics.h"
 
 namespace scoville::server {
@@ -38,13 +38,14 @@ void WriteRequests(const MetricsSnapshot& s, FamilyWriter& out) {
   out.Counter("requests_total", "Admitted requests that ended, by outcome.");
   for (size_t i = 0; i < kOutcomes; ++i) {
     const auto outcome = static_cast<scheduler::Outcome>(i);
-    out.Add({{"model", model}, {"tenant", "anonymous"}, {"outcome", OutcomeLabel(outcome)}},
-            static_cast<double>(c.ended[i]));
+    out.Add(
+        {{"model", model}, {"tenant", "anonymous"}, {"outcome", scheduler::OutcomeName(outcome)}},
+        static_cast<double>(c.ended[i]));
   }
   out.Counter("refusals_total", "Requests that were not admitted, by reason.");
   for (size_t i = 0; i < kRefusalReasons; ++i) {
     const auto reason = static_cast<scheduler::RefusalReason>(i);
-    out.Add({{"model", model}, {"reason", RefusalLabel(reason)}},
+    out.Add({{"model", model}, {"reason", scheduler::RefusalReasonName(reason)}},
             static_cast<double>(c.refused[i]));
   }
   out.Counter("preemptions_total", "Running requests sent back to the queue, by cause.");
@@ -57,7 +58,7 @@ void WriteLatencies(const MetricsSnapshot& s, FamilyWriter& out) {
   out.Histogram("time_to_first_token_seconds", "From arrival to the first token.");
   for (size_t i = 0; i < kServiceClasses; ++i) {
     out.Add({{"model", s.facts->model},
-             {"class", ServiceClassLabel(static_cast<scheduler::ServiceClass>(i))}},
+             {"class", scheduler::ServiceClassName(static_cast<scheduler::ServiceClass>(i))}},
             c.first_token[i], 1e9);
   }
   const auto histogram = [&](const char* name, const char* help, const EdgeHistogram& h,

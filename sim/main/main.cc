@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/names.h"
 #include "sim/report.h"
 #include "sim/scenario.h"
 #include "sim/self_check.h"
@@ -43,7 +44,7 @@ void PrintAnswers(const SimulationResult& result) {
       continue;
     }
     std::printf("[%s] %s\n", answer.id.c_str(), answer.text.c_str());
-    std::printf("  (%s, %lld tokens)\n\n", OutcomeName(answer.record.outcome),
+    std::printf("  (%s, %lld tokens)\n\n", scheduler::OutcomeName(answer.record.outcome),
                 static_cast<long long>(answer.record.output_tokens));
   }
 }

@@ -207,20 +207,6 @@ TEST(ReportTest, EachRequestIsOneLineWithNullsForWhatNeverWas) {
   EXPECT_EQ(json["scheduled_ns"], 100'000);
 }
 
-TEST(ReportTest, EveryReasonHasItsOwnName) {
-  std::vector<std::string> names;
-  for (int i = 0; i <= static_cast<int>(scheduler::Outcome::kInternal); ++i) {
-    names.push_back(OutcomeName(static_cast<scheduler::Outcome>(i)));
-  }
-  for (int i = 0; i <= static_cast<int>(scheduler::RefusalReason::kNoDevice); ++i) {
-    names.push_back(std::string("refused ") +
-                    RefusalName(static_cast<scheduler::RefusalReason>(i)));
-  }
-  std::sort(names.begin(), names.end());
-  EXPECT_EQ(std::adjacent_find(names.begin(), names.end()), names.end());
-  EXPECT_THAT(names, Not(::testing::Contains("unknown")));
-}
-
 constexpr const char* kGolden =
     R"(small                                                                   EMULATED
   m on 1 device of 2 chips, 2.00 s of virtual time
