@@ -50,6 +50,7 @@ struct ServerConfig {
     std::string routing = "least_loaded";
     Duration max_request_duration = Seconds(600);
     Duration slow_reader_timeout = Seconds(30);
+    Duration progress_timeout = Seconds(10);
     int64_t http_connections = 256;
     Bytes http_body = Bytes(8 << 20);
   };

@@ -264,6 +264,9 @@ std::vector<Setting> BindSettings(ServerConfig* c) {
   s.emplace_back("limits.slow_reader_timeout", &c->limits.slow_reader_timeout,
                  "how long a reader may stay behind before its request ends")
       .Range(kSecond, kDay);
+  s.emplace_back("limits.progress_timeout", &c->limits.progress_timeout,
+                 "not ready when requests run and no step ends for this long; longer than any step")
+      .Range(kSecond, kDay);
   s.emplace_back("limits.http_connections", &c->limits.http_connections,
                  "open HTTP connections; more are closed at once")
       .Range(1, 65536);

@@ -27,7 +27,7 @@ std::string ServingState::NotReady(TimePoint now, TimePoint last_turn) const {
   }
   const TimePoint progress(progress_.load());
   const TimePoint turn(turn_.load());
-  if (turn - progress > kProgressWithin) {
+  if (turn - progress > progress_within_) {
     return absl::StrFormat("requests run, but no step has ended for %.1f s",
                            ToSeconds(turn - progress));
   }

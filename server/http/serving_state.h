@@ -27,7 +27,10 @@ enum class ServingPhase : uint8_t {
 class ServingState {
  public:
   static constexpr Duration kLiveWithin = Seconds(5);
-  static constexpr Duration kProgressWithin = Seconds(10);
+
+  // `progress_within` must be longer than the longest step, lag of the host included.
+  explicit ServingState(Duration progress_within = Seconds(10))
+      : progress_within_(progress_within) {}
 
   ServingPhase phase() const { return phase_.load(); }
   void set_phase(ServingPhase phase) { phase_.store(phase); }
@@ -49,6 +52,8 @@ class ServingState {
   std::string NotReady(TimePoint now, TimePoint last_turn) const;
 
  private:
+  const Duration progress_within_;
+
   std::atomic<ServingPhase> phase_{ServingPhase::kStarting};
   std::atomic<int64_t> steps_{0};
   std::atomic<int64_t> progress_{0};  // engine time when a step had ended, or nothing ran

@@ -56,7 +56,8 @@ class Daemon::Impl {
         interactive_(interactive),
         log_(logger),
         manager_(std::move(notify_socket)),
-        start_unix_seconds_(UnixSeconds()) {}
+        start_unix_seconds_(UnixSeconds()),
+        state_(config_.limits.progress_timeout) {}
 
   int Run();
 

@@ -47,5 +47,15 @@ TEST(ServingStateTest, WorkWithoutStepsIsNoProgressAndIdleIsNotStalled) {
   EXPECT_EQ(state.NotReady(At(112), At(112)), "");
 }
 
+TEST(ServingStateTest, SlowHostsSetHowLongAStepMayTake) {
+  ServingState state(Seconds(60));
+  state.set_phase(ServingPhase::kReady);
+  state.Report(At(0), /*running=*/0, /*steps=*/5);
+  state.Report(At(60), 3, 5);
+  EXPECT_EQ(state.NotReady(At(60), At(60)), "");
+  state.Report(At(61), 3, 5);
+  EXPECT_THAT(state.NotReady(At(61), At(61)), HasSubstr("no step has ended for 61.0 s"));
+}
+
 }  // namespace
 }  // namespace scoville::server
