@@ -28,7 +28,7 @@ constexpr std::array<ErrorRow, kErrorReasons> kTable = {{
      RetryRule::kNo},
     {R::kQueueFull, "QUEUE_FULL", C::kResourceExhausted, 429, kRateType, "queue_full",
      RetryRule::kComputed},
-    {R::kSlowConsumer, "SLOW_CONSUMER", C::kResourceExhausted, 500, kServerType, "slow_consumer",
+    {R::kSlowConsumer, "SLOW_CONSUMER", C::kResourceExhausted, 499, kInvalidType, "slow_consumer",
      RetryRule::kNo},
     {R::kNoDevice, "NO_DEVICE", C::kUnavailable, 503, kServerType, "no_device",
      RetryRule::kOneSecond},

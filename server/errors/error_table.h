@@ -1,6 +1,13 @@
 // The one table of everything a request can fail with: gRPC code, HTTP status, OpenAI type, and
 // whether trying again helps.
 //
+// A request that ends badly after its first token: over gRPC the stream's status has the code, what
+// was spent (PartialUsage) in its details, and the trailer not to try again. Over HTTP the head
+// with 200 has gone, so a stream ends with an error event that carries type and code, and counts as
+// 200; a whole answer has the status. SLOW_CONSUMER always comes that late, and only to streams:
+// its 499 says whose doing it was, and keeps clients that try again after 408, 429 and 5xx from
+// doing so.
+//
 // Both protocols render from it, so that a client sees the same reason whichever it speaks.
 //
 // Ownership: constants. Threading: pure functions. Errors: none.

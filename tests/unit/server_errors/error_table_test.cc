@@ -86,6 +86,9 @@ TEST(ServiceError, EndsCarryWhatWasSpent) {
   ASSERT_TRUE(slow.partial.has_value());
   EXPECT_EQ(slow.partial->output_tokens, 9);
   EXPECT_NE(slow.message.find("9 tokens"), std::string::npos);
+  // The client's doing, and nothing to try again: OpenAI's clients would after any 5xx.
+  EXPECT_EQ(slow.row().http_status, 499);
+  EXPECT_EQ(slow.retry_after, Duration());
   EXPECT_EQ(ErrorOfEnd(EndedWith(Outcome::kInternal, 0)).reason, ErrorReason::kInternal);
   EXPECT_EQ(ErrorOfEnd(EndedWith(Outcome::kCancelled, 0)).reason, ErrorReason::kCancelled);
   EXPECT_EQ(ErrorOfEnd(EndedWith(Outcome::kDraining, 1)).reason, ErrorReason::kServerDraining);

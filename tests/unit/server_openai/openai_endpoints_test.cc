@@ -250,6 +250,35 @@ TEST_F(OpenAiEndpointsTest, AClientThatDoesNotReadPausesItsSequence) {
   EXPECT_TRUE(ComesToRest());
 }
 
+TEST_F(OpenAiEndpointsTest, AClientThatNeverReadsIsCutAndToldSo) {
+  EngineOptions options;
+  options.scheduler.slow_reader_timeout = Milliseconds(300);
+  Start(options);
+  RawClient client(http_->port(), /*receive_buffer=*/4096);
+  client.Send(Post(kCompletions, R"({"prompt": "x", "max_tokens": 8000, "ignore_eos": true,
+                                    "stream": true})"));
+  bool ended = false;
+  for (int i = 0; i < 1000 && !ended; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::promise<int64_t> cut;
+    engine_->Post([&] {
+      cut.set_value(
+          observer_.counters().ended[static_cast<size_t>(scheduler::Outcome::kSlowConsumer)]);
+    });
+    ended = cut.get_future().get() == 1;
+  }
+  EXPECT_TRUE(ended);
+  const std::string answer = client.ReadAll();
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+  const std::vector<std::string> events = EventsOf(answer);
+  ASSERT_GE(events.size(), 2u);
+  const json error = json::parse(events[events.size() - 2])["error"];
+  EXPECT_EQ(error["code"], "slow_consumer");
+  EXPECT_EQ(error["type"], "invalid_request_error");
+  EXPECT_EQ(events.back(), "[DONE]");
+  EXPECT_TRUE(ComesToRest());
+}
+
 // A body that the background worker builds; the tests' worker takes 1 MiB of them.
 std::string LongBody(size_t bytes) {
   return absl::StrCat(R"({"max_tokens": 2, "ignore_eos": true, "prompt": ")",
