@@ -20,7 +20,7 @@ namespace scoville::model {
 namespace {
 
 absl::StatusOr<const TensorInfo*> FindShaped(const GgufFile& file, const std::string& name,
-                                             std::vector<int64_t> dims) {
+                                             const std::vector<int64_t>& dims) {
   const TensorInfo* tensor = file.FindTensor(name);
   if (tensor == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat("tensor ", name, " is missing"));

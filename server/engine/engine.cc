@@ -45,7 +45,7 @@ class Engine::Impl {
       pool_.reset();
       compute_.reset();
     });
-    const absl::Status status = AwaitReport();
+    absl::Status status = AwaitReport();
     if (!status.ok()) {
       thread_.join();
     }

@@ -124,7 +124,7 @@ void ListModels(ListModelsCall* call) {
 void GetPool(GetPoolCall* call) {
   const bool posted =
       QueryPool(&call->shared(), &call->thread(), call->request().include_requests(),
-                [call](PoolSnapshot snapshot) {
+                [call](const PoolSnapshot& snapshot) {
                   FillPoolState(snapshot, &call->shared(), call->response()->mutable_pool());
                   call->Reply(std::nullopt);
                 });

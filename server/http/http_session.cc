@@ -60,7 +60,7 @@ class SessionExchange final : public HttpExchange {
       absl::StrAppend(&bytes, body);
     }
     started_ = true;
-    session_->Send(std::move(bytes));
+    session_->Send(bytes);
     End(status);
   }
 
@@ -282,11 +282,11 @@ void HttpSession::OnReadable(ErrorCode error) {
   // n > 0: the next request is here already; a later close shows as a failed write.
 }
 
-void HttpSession::Send(std::string bytes) {
+void HttpSession::Send(absl::string_view bytes) {
   if (closed_) {
     return;
   }
-  pending_ += bytes;
+  absl::StrAppend(&pending_, bytes);
   Flush();
 }
 

@@ -61,7 +61,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   void OnReadable(ErrorCode error);
 
   // Called by the exchange.
-  void Send(std::string bytes);
+  void Send(absl::string_view bytes);
   void EndResponse(int status);
   void Abandon(bool started);
 

@@ -31,7 +31,7 @@ ProcessSnapshot Process(const StatusSources& s) {
 }
 
 HttpHandler Metrics(const StatusSources& s) {
-  return [s](std::shared_ptr<HttpExchange> exchange) {
+  return [s](const std::shared_ptr<HttpExchange>& exchange) {
     s.reader->Read([s, exchange](const CoreSnapshot& core) {
       MetricsSnapshot snapshot;
       snapshot.facts = s.facts;
@@ -44,7 +44,7 @@ HttpHandler Metrics(const StatusSources& s) {
 
 // 200 and "ok", or 503 and what is wrong.
 HttpHandler Probe(const StatusSources& s, bool readiness) {
-  return [s, readiness](std::shared_ptr<HttpExchange> exchange) {
+  return [s, readiness](const std::shared_ptr<HttpExchange>& exchange) {
     const TimePoint now = s.engine->Now();
     const TimePoint turn = s.engine->LastTurn();
     const std::string wrong =
@@ -55,7 +55,7 @@ HttpHandler Probe(const StatusSources& s, bool readiness) {
 }
 
 HttpHandler Version(const StatusSources& s) {
-  return [s](std::shared_ptr<HttpExchange> exchange) {
+  return [s](const std::shared_ptr<HttpExchange>& exchange) {
     const nlohmann::json body = {{"version", s.facts->version},
                                  {"model", s.facts->model},
                                  {"executor", s.facts->executor},
@@ -66,7 +66,7 @@ HttpHandler Version(const StatusSources& s) {
 }
 
 HttpHandler Front(const StatusSources& s) {
-  return [s](std::shared_ptr<HttpExchange> exchange) {
+  return [s](const std::shared_ptr<HttpExchange>& exchange) {
     const std::string body = absl::StrCat(
         "Scoville ", s.facts->version, " serves ", s.facts->model, " (", s.facts->executor,
         ") on emulated ", s.facts->profile, " devices.\n\n", "gRPC                  ",

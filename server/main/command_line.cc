@@ -65,6 +65,7 @@ bool AddSet(const std::string& text, const std::vector<Setting>& settings, Confi
   const size_t equals = text.find('=');
   const std::string path = text.substr(0, equals);
   std::vector<std::string> known;
+  known.reserve(settings.size());
   for (const Setting& setting : settings) {
     known.push_back(setting.path());
   }

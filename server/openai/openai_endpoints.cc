@@ -78,7 +78,7 @@ void OpenAiEndpoints::AddTo(HttpRouter* router) {
   });
   for (const char* path : {"/v1/models", "/v1/models/"}) {
     router->Add("GET", path, {200, 404},
-                [this](std::shared_ptr<HttpExchange> e) { Models(std::move(e)); });
+                [this](const std::shared_ptr<HttpExchange>& e) { Models(e); });
   }
 }
 
@@ -192,7 +192,7 @@ void OpenAiEndpoints::Admit(std::unique_ptr<Pending> pending) {
   }
 }
 
-void OpenAiEndpoints::Models(std::shared_ptr<HttpExchange> exchange) {
+void OpenAiEndpoints::Models(const std::shared_ptr<HttpExchange>& exchange) {
   const absl::string_view path = exchange->request().path;
   const auto created = static_cast<int64_t>(options_.start_unix_seconds);
   if (path.size() <= kModels.size()) {

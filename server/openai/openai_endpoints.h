@@ -51,7 +51,7 @@ class OpenAiEndpoints {
   void BuildAside(std::unique_ptr<Pending> pending);
   // Answers the error, or submits the request.
   void Admit(std::unique_ptr<Pending> pending);
-  void Models(std::shared_ptr<HttpExchange> exchange);
+  void Models(const std::shared_ptr<HttpExchange>& exchange);
   TimePoint DeadlineOf(const HttpRequest& request) const;
   // A number nobody else gets: for ids and, with another purpose, for seeds.
   uint64_t Fresh(uint64_t purpose) const;

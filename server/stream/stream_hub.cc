@@ -12,7 +12,7 @@ StreamHub::StreamHub(Engine* engine)
 }
 
 std::shared_ptr<TokenStream> StreamHub::Submit(scheduler::Request request,
-                                               std::shared_ptr<ReaderThread> thread,
+                                               const std::shared_ptr<ReaderThread>& thread,
                                                StreamReader* reader) {
   CHECK(request.sink == nullptr);
   auto stream = std::make_shared<TokenStream>(thread, reader);

@@ -23,7 +23,8 @@ class StreamHub {
   // `request.sink` must be empty. `reader` is woken on `thread` and must Detach before it goes.
   // Every stream ends, however the engine goes about it.
   std::shared_ptr<TokenStream> Submit(scheduler::Request request,
-                                      std::shared_ptr<ReaderThread> thread, StreamReader* reader);
+                                      const std::shared_ptr<ReaderThread>& thread,
+                                      StreamReader* reader);
 
   // Ends the request; its stream still gets its end. Nothing happens if it has ended.
   void Cancel(std::shared_ptr<TokenStream> stream,

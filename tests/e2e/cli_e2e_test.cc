@@ -31,7 +31,7 @@ class CliTest : public DaemonTest {
     words.push_back("--json");
     const ProgramResult result = Run(words);
     EXPECT_EQ(result.exit_code, 0) << result.err;
-    const Json json = Json::parse(result.out, nullptr, false);
+    Json json = Json::parse(result.out, nullptr, false);
     EXPECT_FALSE(json.is_discarded()) << result.out;
     return json;
   }

@@ -54,7 +54,7 @@ class ScratchDir {
     std::filesystem::remove_all(path_, ignored);
   }
   std::string Write(const std::string& name, const std::string& text) const {
-    const std::string path = absl::StrCat(path_, "/", name);
+    std::string path = absl::StrCat(path_, "/", name);
     std::ofstream out(path, std::ios::binary);
     out << text;
     return path;

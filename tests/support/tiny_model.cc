@@ -197,7 +197,7 @@ std::vector<uint8_t> TinyModelBytes(uint64_t seed) {
 }
 
 std::string WriteTinyModel(const std::string& dir, uint64_t seed) {
-  const std::string path = absl::StrCat(dir, "/tiny-", seed, ".gguf");
+  std::string path = absl::StrCat(dir, "/tiny-", seed, ".gguf");
   const std::vector<uint8_t> bytes = TinyModelBytes(seed);
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
   out.write(reinterpret_cast<const char*>(bytes.data()),

@@ -63,7 +63,7 @@ class RawClient {
         return std::exchange(read_, "");
       }
     }
-    const std::string out = read_.substr(0, at + mark.size());
+    std::string out = read_.substr(0, at + mark.size());
     read_.erase(0, at + mark.size());
     return out;
   }
