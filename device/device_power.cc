@@ -1,6 +1,7 @@
 #include "device/device_power.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -149,7 +150,7 @@ void DevicePower::Trace(TimePoint start, Duration duration, Power power) {
 void DevicePower::AddIdle(Duration duration) {
   const Energy energy = meter_.power() * duration;
   Trace(settled_, duration, meter_.power());
-  if (cap_wait_) {
+  if (settled_ < cap_wait_until_) {
     idle_.cap_wait += duration;
     idle_.cap_wait_energy += energy;
   } else if (idle_state_ == IdleState::kParked) {
@@ -161,18 +162,39 @@ void DevicePower::AddIdle(Duration duration) {
   }
 }
 
+void DevicePower::ApplyCaps(TimePoint now) {
+  size_t due = 0;
+  while (due < announced_.size() && announced_[due].effective_at <= now) {
+    cap_ = announced_[due].cap;
+    ++due;
+  }
+  announced_.erase(announced_.begin(), announced_.begin() + static_cast<std::ptrdiff_t>(due));
+}
+
+// Between two changes of what it is doing.
+void DevicePower::IdlePieceUntil(TimePoint until) {
+  AddIdle(until - settled_);
+  policy_->OnIdle(until, meter_.power());
+  settled_ = until;
+  ApplyCaps(until);
+}
+
+void DevicePower::StayAwakeUntil(TimePoint until) {
+  if (options_.park_after > Duration()) {
+    park_at_ = std::max(park_at_, until + options_.park_after);
+  }
+}
+
 void DevicePower::IdleUntil(TimePoint now) {
   CHECK(!busy_);
-  if (park_at_ <= now) {
-    const TimePoint parks = park_at_;
-    AddIdle(parks - settled_);
-    policy_->OnIdle(parks, meter_.power());
-    settled_ = parks;
-    SetIdlePower(parks, IdleState::kParked);
+  if (settled_ < cap_wait_until_ && cap_wait_until_ < now) {
+    IdlePieceUntil(cap_wait_until_);
   }
-  AddIdle(now - settled_);
-  policy_->OnIdle(now, meter_.power());
-  settled_ = now;
+  if (park_at_ <= now) {
+    IdlePieceUntil(park_at_);
+    SetIdlePower(settled_, IdleState::kParked);
+  }
+  IdlePieceUntil(now);
 }
 
 void DevicePower::FillCandidate(int state, const StepShape& shape, double leakage, int wanted,
@@ -219,6 +241,7 @@ StepOffer DevicePower::Offer(TimePoint now, const StepShape& shape, Duration lat
   if (idle_state_ == IdleState::kParked) {
     ready_at_ = now + Nanoseconds(static_cast<int64_t>(pricer_->profile().parked_exit.value * 1e9));
     SetIdlePower(now, IdleState::kWarm);
+    StayAwakeUntil(ready_at_);
   }
   if (now < ready_at_) {
     offer.kind = StepOffer::Kind::kWait;
@@ -239,7 +262,10 @@ StepOffer DevicePower::Offer(TimePoint now, const StepShape& shape, Duration lat
     offer = OfferUnderCap(now, shape, latency_limit, thermal_.Ceiling(now),
                           model_.LeakageFactor(junction));
   }
-  cap_wait_ = offer.kind == StepOffer::Kind::kWait;
+  if (offer.kind == StepOffer::Kind::kWait) {
+    cap_wait_until_ = now + offer.wait;
+    StayAwakeUntil(cap_wait_until_);
+  }
   if (!offer.sentence.empty()) {
     last_sentence_ = offer.sentence;
   }
@@ -317,7 +343,7 @@ void DevicePower::BeginStep(TimePoint now, const StepOffer& offer) {
   CHECK_EQ(settled_, now);
   CHECK(offer.kind == StepOffer::Kind::kBegin);
   busy_ = true;
-  cap_wait_ = false;
+  cap_wait_until_ = now;
   begun_ = now;
   offer_ = offer;
   policy_->OnStepBegin(now, offer_.phases);
@@ -336,6 +362,7 @@ Energy DevicePower::EndStep(TimePoint now) {
   Trace(begun_, offer_.phases[0].duration, offer_.phases[0].power);
   Trace(forward, offer_.phases[1].duration, offer_.phases[1].power);
   last_state_ = offer_.clock.state;
+  ApplyCaps(now);
   settled_ = now;
   SetIdlePower(now, IdleState::kWarm);
   return TotalEnergy(offer_.phases);
@@ -347,9 +374,13 @@ absl::StatusOr<CapChange> DevicePower::SetCap(TimePoint now, Power cap, TimePoin
         "a cap of %.1f W cannot be kept: the least is %.1f W", ToWatts(cap), ToWatts(min_cap_)));
   }
   ASSIGN_OR_RETURN(const CapChange change, policy_->ChangeCap(now, 0, cap, at));
-  if (at <= now) {
-    cap_ = cap;
-  }
+  announced_.erase(std::remove_if(announced_.begin(), announced_.end(),
+                                  [&](const CapChange& c) {
+                                    return at <= now || c.effective_at >= change.effective_at;
+                                  }),
+                   announced_.end());
+  announced_.push_back(change);
+  ApplyCaps(now);
   trace_caps_.push_back({change.effective_at, cap});
   return change;
 }

@@ -68,6 +68,7 @@ class DevicePower {
 
   // Caps of the operator's window. `at` == `now`: at once; later: announced, a lowering.
   absl::StatusOr<CapChange> SetCap(TimePoint now, Power cap, TimePoint at);
+  // The cap in force; one that was lowered stands here until the new one holds.
   Power cap() const { return cap_; }
   // The least cap under which every step can be cut small enough to fit.
   Power min_cap() const { return min_cap_; }
@@ -101,6 +102,9 @@ class DevicePower {
   std::unique_ptr<CapPolicy> MakeBaseline(std::vector<PowerLimit> limits) const;
   void SetIdlePower(TimePoint now, IdleState state);
   void AddIdle(Duration duration);
+  void ApplyCaps(TimePoint now);
+  void IdlePieceUntil(TimePoint until);
+  void StayAwakeUntil(TimePoint until);
   void Trace(TimePoint start, Duration duration, Power power);
   void FillCandidate(int state, const StepShape& shape, double leakage, int wanted,
                      Duration latency_limit);
@@ -121,10 +125,10 @@ class DevicePower {
 
   // Idle.
   IdleState idle_state_ = IdleState::kWarm;
-  TimePoint settled_;      // idle is accounted until here
-  TimePoint park_at_;      // when a warm device parks
-  TimePoint ready_at_;     // a waking device may work from here on
-  bool cap_wait_ = false;  // a step is ready and waits for the cap or for heat
+  TimePoint settled_;         // idle is accounted until here
+  TimePoint park_at_;         // when a warm device parks
+  TimePoint ready_at_;        // a waking device may work from here on
+  TimePoint cap_wait_until_;  // a step is ready and waits for the cap or for heat until then
   IdleTotals idle_;
 
   // The step under way.
@@ -134,6 +138,7 @@ class DevicePower {
   int last_state_ = 0;
   bool tripped_ = false;
   std::string last_sentence_;
+  std::vector<CapChange> announced_;  // in order of effective_at
   std::vector<TracePiece> trace_;
   std::vector<TraceCap> trace_caps_;
 

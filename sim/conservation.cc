@@ -114,6 +114,9 @@ absl::Status CheckDevices(const std::vector<device::Device*>& devices) {
 
 absl::Status CheckCaps(const std::vector<device::Device*>& devices, Duration window) {
   for (const device::Device* device : devices) {
+    if (device->power().trace().empty()) {
+      continue;  // nothing happened
+    }
     const device::WindowExcess worst =
         device::WorstWindow(device->power().trace(), device->power().trace_caps(), window);
     if (worst.picojoules > 0) {
