@@ -76,6 +76,118 @@ absl::StatusOr<int64_t> ParseInt(absl::string_view text) {
   return value;
 }
 
+constexpr int64_t kSecond = 1'000'000'000;
+constexpr int64_t kDay = 86'400 * kSecond;
+
+void BindModel(ServerConfig* c, std::vector<Setting>* s) {
+  s->emplace_back("listeners.grpc", &c->listeners.grpc,
+                  "gRPC listen address; port 0: any free one");
+  s->emplace_back("listeners.http", &c->listeners.http,
+                  "HTTP listen address (OpenAI API, /metrics, /healthz)");
+  s->emplace_back("listeners.allow_public", &c->listeners.allow_public,
+                  "allow addresses that other machines can reach; there is no authentication yet");
+  s->emplace_back("model.path", &c->model.path,
+                  "GGUF file to serve; empty: the default model in the user's cache directory");
+  s->emplace_back("model.card", &c->model.card,
+                  "a model that is only timed (executor synthetic): a built-in card's name, or the "
+                  "path of a config.json");
+  s->emplace_back(
+      "model.id", &c->model.id,
+      "what clients call the model; empty: the file's stem in lower case, or the card's "
+      "name");
+  s->emplace_back("executor", &c->executor,
+                  "functional computes real tokens on the host, synthetic makes them up")
+      .Allow({"functional", "synthetic"});
+}
+
+void BindPool(ServerConfig* c, std::vector<Setting>* s) {
+  s->emplace_back("pool.devices", &c->pool.devices, "emulated devices").Range(1, 4096);
+  s->emplace_back("pool.profile", &c->pool.profile,
+                  "the accelerator: a built-in name or the path of a profile file");
+  s->emplace_back("pool.chips_per_device", &c->pool.chips_per_device,
+                  "chips of one tensor-parallel device")
+      .Range(1, 1024);
+  s->emplace_back("pool.cap_per_device", &c->pool.cap_per_device,
+                  "power cap of each device; 0W: the profile's TDP")
+      .Range(0, 1'000'000'000);
+  s->emplace_back("pool.expert_parallel", &c->pool.expert_parallel,
+                  "whole experts on each chip, tokens travel to them");
+  s->emplace_back("pool.data_parallel_attention", &c->pool.data_parallel_attention,
+                  "each chip attends for its own sequences; attention weights replicate");
+  s->emplace_back("pool.cap_window", &c->pool.cap_window,
+                  "the cap bounds the mean power over every window of this length")
+      .Range(1'000'000, 60 * kSecond);
+  s->emplace_back("pool.governor", &c->pool.governor,
+                  "who keeps the cap: predictive never passes it; static, rapl and pi are for "
+                  "comparison")
+      .Allow({"predictive", "static", "rapl", "pi"});
+  s->emplace_back("pool.mode", &c->pool.mode,
+                  "perf: the fastest clock the cap admits; eff: the fewest joules per token within "
+                  "the latency targets")
+      .Allow({"perf", "eff"});
+  s->emplace_back("pool.park_after", &c->pool.park_after,
+                  "an idle device parks after this time; 0s: it stays warm")
+      .Range(0, kDay);
+  s->emplace_back("pool.kv_blocks", &c->pool.kv_blocks,
+                  "KV blocks of each device; 0: 4096 if functional, else what its memory holds")
+      .Range(0, 1 << 30);
+}
+
+void BindLimits(ServerConfig* c, std::vector<Setting>* s) {
+  s->emplace_back("limits.max_queued_requests", &c->limits.max_queued_requests,
+                  "requests that may wait; more are refused")
+      .Range(1, 1 << 20);
+  s->emplace_back("limits.max_queued_tokens", &c->limits.max_queued_tokens,
+                  "prompt tokens that may wait; more are refused")
+      .Range(1, 1LL << 32);
+  s->emplace_back("limits.max_running", &c->limits.max_running, "sequences of one device")
+      .Range(1, 65536);
+  s->emplace_back("limits.max_step_tokens", &c->limits.max_step_tokens, "rows of one step")
+      .Range(1, 65536);
+  s->emplace_back("limits.itl_target", &c->limits.itl_target,
+                  "steps with decodes are kept below this by computing less of the prompts; 0s: no "
+                  "target")
+      .Range(0, kDay);
+  s->emplace_back("limits.ttft_target", &c->limits.ttft_target,
+                  "time to the first token that routing aims at; 0s: no target")
+      .Range(0, kDay);
+  s->emplace_back("limits.routing", &c->limits.routing,
+                  "least_loaded spreads requests, consolidate fills devices up to the targets so "
+                  "that the others can park")
+      .Allow({"least_loaded", "consolidate"});
+  s->emplace_back("limits.max_request_duration", &c->limits.max_request_duration,
+                  "upper bound of every request's deadline")
+      .Range(kSecond, kDay);
+  s->emplace_back("limits.slow_reader_timeout", &c->limits.slow_reader_timeout,
+                  "how long a reader may stay behind before its request ends")
+      .Range(kSecond, kDay);
+  s->emplace_back(
+       "limits.progress_timeout", &c->limits.progress_timeout,
+       "not ready when requests run and no step ends for this long; longer than any step")
+      .Range(kSecond, kDay);
+  s->emplace_back("limits.http_connections", &c->limits.http_connections,
+                  "open HTTP connections; more are closed at once")
+      .Range(1, 65536);
+  s->emplace_back("limits.http_body", &c->limits.http_body, "largest HTTP request body")
+      .Range(1024, 1 << 30);
+}
+
+void BindOperation(ServerConfig* c, std::vector<Setting>* s) {
+  s->emplace_back("drain.lameduck", &c->drain.lameduck,
+                  "after SIGTERM: not ready, but still accepting, so that balancers notice")
+      .Range(0, kDay);
+  s->emplace_back("drain.deadline", &c->drain.deadline,
+                  "after the lameduck time: how long running requests may go on")
+      .Range(0, kDay);
+  s->emplace_back("log.level", &c->log.level, "least severe messages to write")
+      .Allow({"trace", "debug", "info", "warn", "error"});
+  s->emplace_back("log.format", &c->log.format, "auto: text on a terminal, else json")
+      .Allow({"auto", "text", "json"});
+  s->emplace_back("compute.lanes", &c->compute.lanes,
+                  "worker threads of the functional executor; 0: one per core")
+      .Range(0, 1024);
+}
+
 }  // namespace
 
 std::string Setting::section() const {
@@ -188,103 +300,11 @@ absl::Status Setting::CheckLimits() const {
 }
 
 std::vector<Setting> BindSettings(ServerConfig* c) {
-  constexpr int64_t kSecond = 1'000'000'000;
-  constexpr int64_t kDay = 86'400 * kSecond;
   std::vector<Setting> s;
-  s.emplace_back("listeners.grpc", &c->listeners.grpc, "gRPC listen address; port 0: any free one");
-  s.emplace_back("listeners.http", &c->listeners.http,
-                 "HTTP listen address (OpenAI API, /metrics, /healthz)");
-  s.emplace_back("listeners.allow_public", &c->listeners.allow_public,
-                 "allow addresses that other machines can reach; there is no authentication yet");
-  s.emplace_back("model.path", &c->model.path,
-                 "GGUF file to serve; empty: the default model in the user's cache directory");
-  s.emplace_back("model.card", &c->model.card,
-                 "a model that is only timed (executor synthetic): a built-in card's name, or the "
-                 "path of a config.json");
-  s.emplace_back("model.id", &c->model.id,
-                 "what clients call the model; empty: the file's stem in lower case, or the card's "
-                 "name");
-  s.emplace_back("executor", &c->executor,
-                 "functional computes real tokens on the host, synthetic makes them up")
-      .Allow({"functional", "synthetic"});
-  s.emplace_back("pool.devices", &c->pool.devices, "emulated devices").Range(1, 4096);
-  s.emplace_back("pool.profile", &c->pool.profile,
-                 "the accelerator: a built-in name or the path of a profile file");
-  s.emplace_back("pool.chips_per_device", &c->pool.chips_per_device,
-                 "chips of one tensor-parallel device")
-      .Range(1, 1024);
-  s.emplace_back("pool.cap_per_device", &c->pool.cap_per_device,
-                 "power cap of each device; 0W: the profile's TDP")
-      .Range(0, 1'000'000'000);
-  s.emplace_back("pool.expert_parallel", &c->pool.expert_parallel,
-                 "whole experts on each chip, tokens travel to them");
-  s.emplace_back("pool.data_parallel_attention", &c->pool.data_parallel_attention,
-                 "each chip attends for its own sequences; attention weights replicate");
-  s.emplace_back("pool.cap_window", &c->pool.cap_window,
-                 "the cap bounds the mean power over every window of this length")
-      .Range(1'000'000, 60 * kSecond);
-  s.emplace_back("pool.governor", &c->pool.governor,
-                 "who keeps the cap: predictive never passes it; static, rapl and pi are for "
-                 "comparison")
-      .Allow({"predictive", "static", "rapl", "pi"});
-  s.emplace_back("pool.mode", &c->pool.mode,
-                 "perf: the fastest clock the cap admits; eff: the fewest joules per token within "
-                 "the latency targets")
-      .Allow({"perf", "eff"});
-  s.emplace_back("pool.park_after", &c->pool.park_after,
-                 "an idle device parks after this time; 0s: it stays warm")
-      .Range(0, kDay);
-  s.emplace_back("pool.kv_blocks", &c->pool.kv_blocks,
-                 "KV blocks of each device; 0: 4096 if functional, else what its memory holds")
-      .Range(0, 1 << 30);
-  s.emplace_back("limits.max_queued_requests", &c->limits.max_queued_requests,
-                 "requests that may wait; more are refused")
-      .Range(1, 1 << 20);
-  s.emplace_back("limits.max_queued_tokens", &c->limits.max_queued_tokens,
-                 "prompt tokens that may wait; more are refused")
-      .Range(1, 1LL << 32);
-  s.emplace_back("limits.max_running", &c->limits.max_running, "sequences of one device")
-      .Range(1, 65536);
-  s.emplace_back("limits.max_step_tokens", &c->limits.max_step_tokens, "rows of one step")
-      .Range(1, 65536);
-  s.emplace_back("limits.itl_target", &c->limits.itl_target,
-                 "steps with decodes are kept below this by computing less of the prompts; 0s: no "
-                 "target")
-      .Range(0, kDay);
-  s.emplace_back("limits.ttft_target", &c->limits.ttft_target,
-                 "time to the first token that routing aims at; 0s: no target")
-      .Range(0, kDay);
-  s.emplace_back("limits.routing", &c->limits.routing,
-                 "least_loaded spreads requests, consolidate fills devices up to the targets so "
-                 "that the others can park")
-      .Allow({"least_loaded", "consolidate"});
-  s.emplace_back("limits.max_request_duration", &c->limits.max_request_duration,
-                 "upper bound of every request's deadline")
-      .Range(kSecond, kDay);
-  s.emplace_back("limits.slow_reader_timeout", &c->limits.slow_reader_timeout,
-                 "how long a reader may stay behind before its request ends")
-      .Range(kSecond, kDay);
-  s.emplace_back("limits.progress_timeout", &c->limits.progress_timeout,
-                 "not ready when requests run and no step ends for this long; longer than any step")
-      .Range(kSecond, kDay);
-  s.emplace_back("limits.http_connections", &c->limits.http_connections,
-                 "open HTTP connections; more are closed at once")
-      .Range(1, 65536);
-  s.emplace_back("limits.http_body", &c->limits.http_body, "largest HTTP request body")
-      .Range(1024, 1 << 30);
-  s.emplace_back("drain.lameduck", &c->drain.lameduck,
-                 "after SIGTERM: not ready, but still accepting, so that balancers notice")
-      .Range(0, kDay);
-  s.emplace_back("drain.deadline", &c->drain.deadline,
-                 "after the lameduck time: how long running requests may go on")
-      .Range(0, kDay);
-  s.emplace_back("log.level", &c->log.level, "least severe messages to write")
-      .Allow({"trace", "debug", "info", "warn", "error"});
-  s.emplace_back("log.format", &c->log.format, "auto: text on a terminal, else json")
-      .Allow({"auto", "text", "json"});
-  s.emplace_back("compute.lanes", &c->compute.lanes,
-                 "worker threads of the functional executor; 0: one per core")
-      .Range(0, 1024);
+  BindModel(c, &s);
+  BindPool(c, &s);
+  BindLimits(c, &s);
+  BindOperation(c, &s);
   return s;
 }
 

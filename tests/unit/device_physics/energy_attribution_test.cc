@@ -14,6 +14,7 @@ std::vector<int64_t> Split(int64_t picojoules, const std::vector<uint64_t>& weig
   std::vector<Energy> shares(weights.size());
   SplitEnergy(Energy::FromPicojoules(picojoules), weights, absl::MakeSpan(shares));
   std::vector<int64_t> result;
+  result.reserve(shares.size());
   for (const Energy& e : shares) {
     result.push_back(static_cast<int64_t>(e.total_picojoules()));
   }
