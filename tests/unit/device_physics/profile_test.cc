@@ -8,6 +8,7 @@
 #include <sstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -189,6 +190,73 @@ TEST(ProfileTest, RefusesContradictions) {
   EXPECT_THAT(EditError("value: 0.6\n  unit: GHz\n  status: assumed\n  range: [0.6, 0.6]",
                         "value: 2\n  unit: GHz\n  status: assumed\n  range: [2, 2]"),
               HasSubstr("not below clock_max"));
+}
+
+// Groups of operator constants stand at the end of a file.
+std::string WithOperators(const std::string& block) {
+  return absl::StrCat(DefaultText(), "\noperators:\n", block);
+}
+
+std::string Assumed(const std::string& key, const std::string& value) {
+  return absl::StrCat("    ", key, ": {value: ", value,
+                      ", status: assumed, range: [0, .inf], reason: test}\n");
+}
+
+const char kGemmGroup[] =
+    "  gemm_bf16:\n"
+    "    latency: {value: 2.5, unit: us, status: measured, source: test}\n"
+    "    wave_latency: {value: 0.3, unit: us, status: measured, source: test}\n";
+
+TEST(ProfileTest, ReadsOperatorGroups) {
+  const absl::StatusOr<Profile> p = ParseProfile(WithOperators(kGemmGroup), "p.yaml");
+  ASSERT_TRUE(p.ok()) << p.status();
+  const GemmConstants& gemm = p->operators.gemm[static_cast<int>(MathType::kBf16)];
+  EXPECT_TRUE(gemm.given);
+  EXPECT_DOUBLE_EQ(gemm.latency.value, 2.5e-6);
+  EXPECT_EQ(gemm.latency.status, NumberStatus::kMeasured);
+  EXPECT_EQ(gemm.bandwidth_efficiency.value, p->bandwidth_efficiency.value);
+  EXPECT_EQ(gemm.split_latency.value, std::numeric_limits<double>::infinity());
+  EXPECT_EQ(gemm.overlap.value, 4);
+  EXPECT_FALSE(p->operators.decode.given);
+  // The narrow types take it too.
+  EXPECT_EQ(p->Gemm(MathType::kFp4), &gemm);
+  // The hash follows it.
+  EXPECT_NE(p->content_hash, DefaultProfile().content_hash);
+  std::string other = WithOperators(kGemmGroup);
+  const absl::StatusOr<Profile> slower = ParseProfile(
+      absl::StrReplaceAll(other,
+                          {{"value: 2.5, unit: us, status: m", "value: 2.6, unit: us, status: m"}}),
+      "p.yaml");
+  ASSERT_TRUE(slower.ok()) << slower.status();
+  EXPECT_NE(slower->content_hash, p->content_hash);
+  // Samples reach it by its full name, and it follows what it was left to.
+  const std::vector<std::pair<std::string, double>> values = {{"operators.gemm_bf16.latency", 3e-6},
+                                                              {"bandwidth_efficiency", 0.7}};
+  const absl::StatusOr<Profile> changed = WithNumbers(*p, values);
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_EQ(changed->Gemm(MathType::kBf16)->latency.value, 3e-6);
+  EXPECT_EQ(changed->Gemm(MathType::kBf16)->bandwidth_efficiency.value, 0.7);
+  // Of groups that a profile leaves out there is nothing to change.
+  const std::vector<std::pair<std::string, double>> absent = {{"operators.decode.latency", 3e-6}};
+  EXPECT_THAT(std::string(WithNumbers(*p, absent).status().message()), HasSubstr("no such number"));
+}
+
+TEST(ProfileTest, RefusesBrokenOperatorGroups) {
+  const auto error = [](const std::string& block) {
+    const absl::StatusOr<Profile> p = ParseProfile(WithOperators(block), "p.yaml");
+    return p.ok() ? std::string("accepted") : std::string(p.status().message());
+  };
+  EXPECT_THAT(error("  gemm_bf61: {}\n"), HasSubstr("did you mean 'gemm_bf16'?"));
+  EXPECT_THAT(error("  gemm_bf16: {}\n"), HasSubstr("the key 'latency' is missing"));
+  EXPECT_THAT(error(absl::StrCat(kGemmGroup, Assumed("wave_latancy", "1"))),
+              HasSubstr("did you mean 'wave_latency'?"));
+  EXPECT_THAT(error(absl::StrCat(kGemmGroup, Assumed("overlap", "3"))),
+              HasSubstr("operators.gemm_bf16.overlap: 3 is not among 1, 2, 4, .inf"));
+  EXPECT_THAT(error(absl::StrCat(kGemmGroup, Assumed("tile_by_rows", "0.5"))),
+              HasSubstr("whole number"));
+  EXPECT_THAT(error(absl::StrCat(kGemmGroup, Assumed("unaligned_efficiency", "1.5"))),
+              HasSubstr("makes no sense"));
+  EXPECT_THAT(error("  gemm_bf16: 3\n"), HasSubstr("operators.gemm_bf16"));
 }
 
 TEST(ProfileTest, FindsBuiltinsAndFiles) {
