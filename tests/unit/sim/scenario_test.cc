@@ -245,6 +245,19 @@ TEST(ScenarioTest, EveryExampleIsValid) {
   EXPECT_GE(examples, 1);
 }
 
+TEST(ScenarioTest, TablesAndTraceAreReadAndOneTraceIsEnough) {
+  const auto s = ParseScenario(
+      "name: x\npool: {operator_tables: dir}\nworkload: {request_trace: a.jsonl}\n", "s.yaml");
+  ASSERT_TRUE(s.ok()) << s.status();
+  EXPECT_EQ(s->pool.operator_tables, "dir");
+  EXPECT_EQ(s->request_trace, "a.jsonl");
+  const auto both =
+      ParseScenario("name: x\nworkload: {request_trace: a.jsonl, azure_trace: b.csv}\n", "s.yaml");
+  ASSERT_FALSE(both.ok());
+  EXPECT_THAT(std::string(both.status().message()), HasSubstr("s.yaml:2:"));
+  EXPECT_THAT(std::string(both.status().message()), HasSubstr("replays one trace"));
+}
+
 TEST(ScenarioTest, TheCommandLineGoesBeforeTheFile) {
   const auto s = ParseScenario(
       "name: x\nseed: 4\nmodel: a.gguf\npool: {executor: functional}\nworkload: {requests: 1}\n",

@@ -26,6 +26,39 @@ SimulationResult RunChecked(const std::string& yaml) {
   return *std::move(result);
 }
 
+// A real trace on a card whose operators were measured: every request gets its tokens, a first one
+// no sooner than its prompt takes.
+TEST(Simulation, ReplaysARequestTraceOnMeasuredOperators) {
+  const std::string data = SCOVILLE_SOURCE_DIR "/tests/data/operator_tables";
+  const std::string yaml =
+      "name: tables\n"
+      "model: {card: qwen3-32b}\n"
+      "pool:\n"
+      "  profile: rtx-pro-6000-server\n"
+      "  devices: 1\n"
+      "  chips_per_device: 2\n"
+      "  operator_tables: " +
+      data +
+      "\n"
+      "scheduler: {max_running: 128, max_step_tokens: 2048}\n"
+      "workload: {request_trace: " +
+      data + "/requests_20.jsonl}\n";
+  const SimulationResult result = RunChecked(yaml);
+  ASSERT_EQ(result.records.requests.size(), 20u);
+  EXPECT_EQ(RunChecked(yaml).event_hash, result.event_hash);
+  for (const scheduler::RequestRecord& record : result.records.requests) {
+    EXPECT_EQ(record.outcome, scheduler::Outcome::kLength);
+    if (record.id.value == 1) {
+      EXPECT_EQ(record.prompt_tokens, 2361);
+      EXPECT_EQ(record.output_tokens, 532);
+      // 64 layers over two steps of at most 2,048 tokens, on an idle pair of chips.
+      const double seconds = ToSeconds(record.first_token - record.arrival);
+      EXPECT_GT(seconds, 0.3);
+      EXPECT_LT(seconds, 0.9);
+    }
+  }
+}
+
 // Ids follow arrivals, and each user's requests are told by what they were drawn with.
 TEST(Simulation, ClosedLoopUsersThinkAndNeverOverlap) {
   const SimulationResult result = RunChecked(
