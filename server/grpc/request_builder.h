@@ -62,8 +62,8 @@ std::optional<ServiceError> BuildChat(const v1::ChatRequest& in, const RequestCo
 // The id of a request that asks for `asked`, whether or not that is a legal one.
 std::string RequestIdOf(absl::string_view asked, const RequestContext& context);
 
-// Beyond this a prompt's text is tokenised by the background worker: this much takes about a
-// millisecond, and each thread that builds requests has streams to serve as well.
+// Beyond this a prompt's text is tokenised by the background worker: this much takes some three
+// milliseconds, and each thread that builds requests has streams to serve as well.
 inline constexpr size_t kMostTextAtOnce = 16 << 10;
 
 // Bytes of the prompt's text.
