@@ -93,17 +93,27 @@ std::string LogLabel(double value) {
 void AddLogTicks(int wanted, Axis* axis) {
   const int first = static_cast<int>(std::floor(std::log10(axis->low) + kHair));
   const int last = static_cast<int>(std::ceil(std::log10(axis->high) - kHair));
-  const int decades = std::max(1, last - first);
-  const bool all = decades == 1 && wanted >= 6;
+  const double decades = std::log10(axis->high / axis->low);
+  // Two decades at least have labels of their own; a shorter axis has them between as well.
+  const bool between = 3 * decades <= wanted + 1 || decades < 2;
+  const bool all = decades <= 1 && wanted >= 6;
   for (int decade = first; decade <= last; ++decade) {
     for (int digit = 1; digit <= 9; ++digit) {
       const double value = digit * std::pow(10.0, decade);
       if (value < axis->low * (1 - kHair) || value > axis->high * (1 + kHair)) {
         continue;
       }
-      const bool between = (digit == 2 || digit == 5) && 3 * decades <= wanted + 1;
-      const bool major = digit == 1 || between || (all && digit != 7 && digit != 9);
+      const bool major = digit == 1 || (between && (digit == 2 || digit == 5)) ||
+                         (all && digit != 7 && digit != 9);
       axis->ticks.push_back({value, major ? LogLabel(value) : "", major});
+    }
+  }
+}
+
+void AddTicksAt(const std::vector<double>& at, Axis* axis) {
+  for (const double value : at) {
+    if (value >= axis->low && value <= axis->high) {
+      axis->ticks.push_back({value, axis->logarithmic ? LogLabel(value) : Rounded(value), true});
     }
   }
 }
@@ -135,7 +145,7 @@ Axis MakeAxis(const AxisOptions& options, absl::Span<const double> values, int w
   if (options.logarithmic) {
     axis.low = options.low.value_or(range.low / 1.15);
     axis.high = options.high.value_or(range.high * 1.15);
-    AddLogTicks(wanted_ticks, &axis);
+    options.at.empty() ? AddLogTicks(wanted_ticks, &axis) : AddTicksAt(options.at, &axis);
     return axis;
   }
   if (options.from_zero && range.low > 0) {
@@ -153,7 +163,7 @@ Axis MakeAxis(const AxisOptions& options, absl::Span<const double> values, int w
       NiceStep(options.high.value_or(range.high) - options.low.value_or(range.low), wanted_ticks);
   axis.low = options.low.value_or(std::floor(range.low / step + kHair) * step);
   axis.high = options.high.value_or(std::ceil(range.high / step - kHair) * step);
-  AddLinearTicks(step, &axis);
+  options.at.empty() ? AddLinearTicks(step, &axis) : AddTicksAt(options.at, &axis);
   return axis;
 }
 

@@ -18,7 +18,8 @@ namespace scoville::sim::charts {
 struct AxisOptions {
   std::string label;  // with its unit
   bool logarithmic = false;
-  bool from_zero = true;                     // a linear axis of values above zero begins at zero
+  bool from_zero = true;        // a linear axis of values above zero begins at zero
+  std::vector<double> at = {};  // where ticks stand instead of where the axis would put them
   std::optional<double> low = std::nullopt;  // instead of what the values ask for
   std::optional<double> high = std::nullopt;
 };

@@ -63,7 +63,7 @@ class BarPlotter {
   double label_width() const {
     double width = 0;
     for (const Bar& bar : panel_.bars) {
-      width = std::max(width, TextWidth(bar.label, kSmallSize) + 9);
+      width = std::max(width, bar.label.empty() ? 0 : TextWidth(bar.label, kSmallSize) + 9);
     }
     return width;
   }

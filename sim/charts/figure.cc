@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "sim/charts/panel.h"
 
 namespace scoville::sim::charts {
@@ -91,6 +94,22 @@ double Legend(const std::vector<LegendEntry>& entries, double top, double width,
   return y + kLegendRow / 2;
 }
 
+// Lines of words no wider than `width`.
+std::vector<std::string> Wrap(const std::string& text, double size, double width) {
+  std::vector<std::string> lines;
+  for (const absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
+    if (!lines.empty()) {
+      std::string longer = absl::StrCat(lines.back(), " ", word);
+      if (TextWidth(longer, size) <= width) {
+        lines.back() = std::move(longer);
+        continue;
+      }
+    }
+    lines.emplace_back(word);
+  }
+  return lines;
+}
+
 // One row's or column's share of the margins: what the greediest of its panels needs.
 void Widen(const Margins& m, Margins* all) {
   all->left = std::max(all->left, m.left);
@@ -110,6 +129,12 @@ class Grid {
     for (const Panel& panel : figure.panels) {
       Measure(panel);
     }
+    // What the margins leave is shared equally, so that panels side by side can be compared.
+    plot_width_ = figure.width - 2 * kPad - kColumnGap * static_cast<double>(columns_ - 1);
+    for (const Margins& column : column_margins_) {
+      plot_width_ -= column.left + column.right;
+    }
+    plot_width_ /= static_cast<double>(columns_);
   }
 
   double Height() const {
@@ -176,9 +201,12 @@ class Grid {
   Box PlotOf(size_t i, double top, const Row& row) const {
     const Margins& column = column_margins_[i % columns_];
     Box plot;
-    plot.left = kPad + static_cast<double>(i % columns_) * (cell_ + kColumnGap) + column.left;
+    plot.left = kPad + column.left;
+    for (size_t c = 0; c < i % columns_; ++c) {
+      plot.left += column_margins_[c].left + plot_width_ + column_margins_[c].right + kColumnGap;
+    }
     plot.top = top + row.margins.top;
-    plot.width = cell_ - column.left - column.right;
+    plot.width = plot_width_;
     plot.height = row.plot;
     if (const auto* bars = std::get_if<BarPanel>(&figure_.panels[i])) {
       plot.height = HeightOf(*bars, row.plot);
@@ -188,7 +216,8 @@ class Grid {
 
   const Figure& figure_;
   size_t columns_ = 1;
-  double cell_ = 0;
+  double cell_ = 0;  // a first guess at a panel's width
+  double plot_width_ = 0;
   size_t measured_ = 0;
   std::vector<Row> rows_;
   std::vector<Margins> column_margins_;
@@ -243,25 +272,32 @@ void DrawMarker(Point at, int colour, double radius, const std::string& tip, int
 }
 
 Drawing Draw(const Figure& figure, std::vector<Box>* plots) {
+  constexpr double kSubtitleLine = kTextSize + 8;
+  constexpr double kFooterLine = kSmallSize + 5;
+  const double text_width = figure.width - 2 * kPad;
+  const std::vector<std::string> subtitle = Wrap(figure.subtitle, kTextSize, text_width);
+  const std::vector<std::string> footer = Wrap(figure.footer, kSmallSize, text_width);
   const std::vector<LegendEntry> legend = LegendOf(figure);
   const Grid grid(figure);
   double y = kPad + kTitleSize;
-  const double subtitle = figure.subtitle.empty() ? y : y + kTextSize + 8;
-  const double legend_top = subtitle + 10;
+  const double legend_top = y + kSubtitleLine * static_cast<double>(subtitle.size()) + 10;
   const double top = Legend(legend, legend_top, figure.width, nullptr) + 6;
-  const double bottom = top + grid.Height();
-  const double footer = figure.footer.empty() ? bottom : bottom + kSmallSize + 14;
+  const double bottom = top + grid.Height() + (footer.empty() ? 0 : 9);
 
-  Drawing drawing(figure.width, footer + kPad - 6);
+  Drawing drawing(figure.width,
+                  bottom + kFooterLine * static_cast<double>(footer.size()) + kPad - 6);
   drawing.AddBox({0, 0, drawing.width(), drawing.height()}, kPaper);
   drawing.AddText({kPad, y}, figure.title, {.size = kTitleSize, .colour = kInk, .bold = true});
-  if (!figure.subtitle.empty()) {
-    drawing.AddText({kPad, subtitle}, figure.subtitle, {.size = kTextSize, .colour = kFaintInk});
+  for (const std::string& line : subtitle) {
+    y += kSubtitleLine;
+    drawing.AddText({kPad, y}, line, {.size = kTextSize, .colour = kFaintInk});
   }
   Legend(legend, legend_top, figure.width, &drawing);
   grid.Draw(top, &drawing, plots);
-  if (!figure.footer.empty()) {
-    drawing.AddText({kPad, footer}, figure.footer, {.size = kSmallSize, .colour = kFaintInk});
+  y = bottom;
+  for (const std::string& line : footer) {
+    y += kFooterLine;
+    drawing.AddText({kPad, y}, line, {.size = kSmallSize, .colour = kFaintInk});
   }
   return drawing;
 }

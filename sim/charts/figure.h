@@ -31,9 +31,9 @@ struct Series {
   int colour = 0;
   Mark mark = Mark::kLineAndDots;
   bool dashed = false;
-  std::vector<Point> points;
-  std::vector<std::string> labels;  // beside the points, where there is room; or empty
-  std::vector<double> low, high;    // a band around the points; or empty
+  std::vector<Point> points = {};
+  std::vector<std::string> labels = {};     // beside the points, where there is room; or empty
+  std::vector<double> low = {}, high = {};  // a band around the points; or empty
 };
 
 // A line across the plot with a word at its end.
@@ -59,8 +59,8 @@ struct Segment {
 struct Bar {
   std::string label;
   std::vector<Segment> segments;
-  std::string value;            // written at the bar's end
-  std::vector<double> whisker;  // {low, high}; or empty
+  std::string value;                 // written at the bar's end
+  std::vector<double> whisker = {};  // {low, high}; or empty
 };
 
 // Upright bars stand side by side, the others lie below each other.

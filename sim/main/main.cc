@@ -8,9 +8,13 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "client/inspect/inspect.h"
+#include "client/terminal/terminal.h"
 #include "scheduler/names.h"
+#include "sim/power/power_command.h"
 #include "sim/report.h"
 #include "sim/scenario.h"
 #include "sim/self_check.h"
@@ -26,6 +30,7 @@ constexpr int kExitConfig = 78;
 struct Flags {
   std::string scenario;
   std::string model;
+  std::string card;
   std::optional<uint64_t> seed;
   bool json = false;
   bool check = false;
@@ -58,7 +63,7 @@ absl::Status WriteRequests(const std::string& path, const SimulationResult& resu
 
 int RunCommand(const Flags& flags) {
   const absl::StatusOr<Scenario> scenario =
-      LoadScenario(flags.scenario, ScenarioOverrides{flags.model, flags.seed});
+      LoadScenario(flags.scenario, ScenarioOverrides{flags.model, flags.seed, flags.card});
   if (!scenario.ok()) {
     return Fail(scenario.status(), kExitConfig);
   }
@@ -105,6 +110,58 @@ int SelfCheckCommand(const SelfCheckOptions& options) {
   return passed ? 0 : kExitFailed;
 }
 
+int RunPower(const power::PowerCommand& command, int argc, char** argv) {
+  std::string line = "scoville-sim";
+  for (int i = 1; i < argc; ++i) {
+    line += std::string(" ") + argv[i];
+  }
+  const absl::StatusOr<std::string> text = command.Run(line);
+  if (!text.ok()) {
+    return Fail(text.status(), absl::IsInternal(text.status()) ? kExitFailed : kExitConfig);
+  }
+  std::fputs(text->c_str(), stdout);
+  return std::fflush(stdout) == 0 ? 0 : kExitFailed;
+}
+
+// `profile` and `card`, as the client has them.
+struct InspectFlags {
+  std::string action;
+  std::vector<std::string> names;
+  client::CardQuestion question;
+  bool json = false;
+};
+
+std::pair<CLI::App*, CLI::App*> AddInspectCommands(CLI::App* app, InspectFlags* flags) {
+  CLI::App* profile = app->add_subcommand("profile", "Show, compare or check accelerator profiles");
+  profile->add_option("action", flags->action, "show, diff or check")
+      ->required()
+      ->check(CLI::IsMember({"show", "diff", "check"}));
+  profile->add_option("profiles", flags->names, "Built-in names or files");
+  CLI::App* card = app->add_subcommand("card", "Show model cards and the chips they need");
+  card->add_option("action", flags->action, "show")->required()->check(CLI::IsMember({"show"}));
+  card->add_option("cards", flags->names, "Built-in names, or config.json files");
+  card->add_option("--profile", flags->question.profile, "Accelerator")->capture_default_str();
+  card->add_option("--chips", flags->question.chips, "Of one device; else the fewest that hold it")
+      ->check(CLI::Range(1, 1024));
+  card->add_flag("--expert-parallel", flags->question.expert_parallel,
+                 "Whole experts on each chip");
+  for (CLI::App* command : {profile, card}) {
+    command->add_flag("--json", flags->json, "Print JSON");
+  }
+  return {profile, card};
+}
+
+int RunInspect(const InspectFlags& flags, bool profiles) {
+  const client::Terminal terminal = client::DetectTerminal();
+  const client::Inspection out =
+      profiles
+          ? client::InspectProfiles(flags.action, flags.names, terminal, flags.json)
+          : client::InspectCards(flags.action, flags.names, flags.question, terminal, flags.json);
+  std::fputs(out.error.c_str(), stderr);
+  std::fputs(out.out.c_str(), stdout);
+  return std::fflush(stdout) == 0 ? out.exit_code : kExitFailed;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app(
       "Replays scenarios over emulated accelerators in virtual time, with the daemon's own "
@@ -115,7 +172,12 @@ int Main(int argc, char** argv) {
   CLI::App* run = app.add_subcommand("run", "Run a scenario and print its report");
   run->add_option("scenario", flags.scenario, "YAML file; keys are documented in sim/README.md")
       ->required();
-  run->add_option("--model", flags.model, "GGUF file, instead of the scenario's `model`");
+  CLI::Option* file =
+      run->add_option("--model", flags.model, "GGUF file, instead of the scenario's `model`");
+  run->add_option("--model-card", flags.card,
+                  "A model that is only timed, instead of the scenario's: a card's name or a "
+                  "config.json")
+      ->excludes(file);
   run->add_option("--seed", flags.seed, "Instead of the scenario's `seed`");
   run->add_flag("--json", flags.json, "Print the report as JSON");
   run->add_flag("--check", flags.check, "Check every invariant after every event (slow)");
@@ -131,10 +193,19 @@ int Main(int argc, char** argv) {
   selfcheck->add_option("--seeds", check.seeds, "Runs that averages are taken over")
       ->capture_default_str();
   selfcheck->add_option("--requests", check.requests, "Of one run")->capture_default_str();
+  const power::PowerCommand power(&app);
+  InspectFlags inspect;
+  const auto [profile, card] = AddInspectCommands(&app, &inspect);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  if (power.parsed()) {
+    return RunPower(power, argc, argv);
+  }
+  if (profile->parsed() || card->parsed()) {
+    return RunInspect(inspect, profile->parsed());
   }
   return selfcheck->parsed() ? SelfCheckCommand(check) : RunCommand(flags);
 }

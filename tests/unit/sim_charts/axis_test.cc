@@ -70,6 +70,19 @@ TEST(AxisTest, AShortLogarithmicAxisHasMoreLabels) {
               ElementsAre("1", "2", "5", "10", "20", "50", "100"));
 }
 
+TEST(AxisTest, TicksWhereTheCallerWantsThem) {
+  AxisOptions options;
+  options.logarithmic = true;
+  options.at = {1, 2, 4, 99, 1'000};
+  EXPECT_THAT(Labels(MakeAxis(options, {1, 99}, 4)), ElementsAre("1", "2", "4", "99"));
+}
+
+TEST(AxisTest, AnAxisOfLessThanTwoDecadesIsNotLeftWithOneLabel) {
+  AxisOptions options;
+  options.logarithmic = true;
+  EXPECT_THAT(Labels(MakeAxis(options, {0.03, 0.8}, 4)), ElementsAre("0.05", "0.1", "0.2", "0.5"));
+}
+
 TEST(AxisTest, ValuesThatAreNoNumbersAreLeftOut) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const Axis axis = MakeAxis({}, {nan, 4, std::numeric_limits<double>::infinity()}, 4);

@@ -55,7 +55,10 @@ Figure FourPanels() {
   Figure figure;
   figure.title = "Four panels";
   figure.subtitle = "of made-up numbers";
-  figure.footer = "emulated";
+  figure.footer = "emulated, ";
+  for (int i = 0; i < 60; ++i) {
+    figure.footer += "word" + std::to_string(i) + " ";
+  }
   figure.panels = {Curves(false), Curves(true), Bars(false), Bars(true)};
   return figure;
 }
