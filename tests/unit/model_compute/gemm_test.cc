@@ -123,7 +123,7 @@ TEST_P(Gemm, IsTheSumOfProductsOnEveryTargetAndForEveryRowCount) {
   };
 
   std::vector<float> first;  // of the first target: 2 panels of 8 rows
-  ForEachTarget([&](const char* name) {
+  ForEachTarget([&, precision = precision](const char* name) {
     SCOPED_TRACE(name);
     std::vector<float> all;
     for (int64_t panel = 0; panel < 2; ++panel) {

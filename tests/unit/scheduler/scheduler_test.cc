@@ -13,7 +13,6 @@ namespace scoville::scheduler {
 namespace {
 
 using tests::Core;
-using tests::CoreOptions;
 using tests::SinkLog;
 
 TEST(SchedulerTest, OneRequestRunsThrough) {
@@ -69,6 +68,7 @@ TEST(SchedulerTest, APreemptedRequestGivesTheSameTokens) {
     }
     core.loop.Run();
     std::vector<std::vector<int32_t>> tokens;
+    tokens.reserve(logs.size());
     for (const auto& log : logs) tokens.push_back(log->tokens);
     return std::pair(tokens, core.observer.preempted);
   };
