@@ -61,6 +61,13 @@ Extremes ExtremesOf(const Profile& profile) {
   return e;
 }
 
+// The most FLOPs a second of decodes that fill up their query rows, while memory sets the pace: two
+// a row for each byte of an 8-bit cache.
+double DecodeFlopRate(const Profile& profile, const Extremes& e) {
+  const double rows = profile.decode_query_rows.value;
+  return rows > 1 ? 2.0 * rows * e.bandwidth_efficiency * profile.hbm_bandwidth.value : 0.0;
+}
+
 }  // namespace
 
 absl::string_view IdleStateName(IdleState state) {
@@ -103,6 +110,8 @@ PowerModel::PowerModel(const Profile& profile, int64_t chips)
           row.energy_per_flop[math] * efficiency * profile.Peak(type) / s.slowdown;
       worst = std::max(worst, WorstMix(compute, memory, extremes.overlap));
     }
+    worst = std::max(worst, memory + row.energy_per_flop[static_cast<int>(MathType::kBf16)] *
+                                         DecodeFlopRate(profile, extremes));
     row.worst_case = Static(row, TripLeakage()) + row.activity + worst;
     table_.push_back(row);
   }

@@ -138,6 +138,9 @@ struct Profile {
   ProfileNumber column_tile;        // columns likewise; 1: columns fill every unit evenly
   ProfileNumber compute_units;      // tiles that run at once; 1: no rounding up to whole waves
   ProfileNumber query_tile;         // query rows that share one pass over the KV cache
+  // Rows of matrix work that the query heads of one KV head fill up in a decode. It costs energy
+  // alone, since the pass waits for memory. 1: no filling up.
+  ProfileNumber decode_query_rows;
   ProfileNumber gemm_latency;       // s, fixed part of one matrix product
   ProfileNumber attention_latency;  // s, fixed part of one layer's attention
   ProfileNumber skew_share;         // of (longest - mean) context that a decode batch waits for

@@ -112,6 +112,7 @@ std::vector<Field> Rates(Profile* p) {
       {"column_tile", &p->column_tile, D::kNone, 1, 4096, true, nullptr, 1.0},
       {"compute_units", &p->compute_units, D::kNone, 1, 65536, true, nullptr, 1.0},
       {"query_tile", &p->query_tile, D::kNone, 1, 65536, true},
+      {"decode_query_rows", &p->decode_query_rows, D::kNone, 1, 4096, true, nullptr, 1.0},
       {"gemm_latency", &p->gemm_latency, D::kTime, 0, 1, false, nullptr, 0.0},
       {"attention_latency", &p->attention_latency, D::kTime, 0, 1, false, nullptr, 0.0},
       {"skew_share", &p->skew_share, D::kNone, 0, 1, false, nullptr, 0.0},

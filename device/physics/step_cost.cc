@@ -177,6 +177,16 @@ double SkewSeconds(const Profile& profile, const ModelTiming& model, const StepS
   return profile.skew_share.value * std::max(0.0, ratio - 1.0) * memory_seconds;
 }
 
+// Executed over needed FLOPs of a decode's attention.
+double DecodePadding(const Profile& profile, const ModelTiming& model) {
+  const double rows = profile.decode_query_rows.value;
+  if (rows <= 1 || model.chip_heads <= 0) {
+    return 1.0;
+  }
+  const double group = std::ceil(model.chip_heads / model.chip_kv_heads);
+  return std::ceil(group / rows) * rows / group;
+}
+
 Work Measure(const Profile& profile, const ModelTiming& model, const StepShape& shape,
              const TokenCost& tokens, const HeadCost& head) {
   const double chips = static_cast<double>(model.chips);
@@ -201,6 +211,7 @@ Work Measure(const Profile& profile, const ModelTiming& model, const StepShape& 
         w.attention[role].flops_executed / (chips * profile.Peak(model.attention_math));
     w.weight_and_kv_bytes += w.attention[role].bytes_per_chip;
   }
+  w.attention[static_cast<int>(StepRole::kDecode)].flops_executed *= DecodePadding(profile, model);
   if (!w.one_launch) {
     w.skew_seconds = SkewSeconds(profile, model, shape,
                                  w.attention[static_cast<int>(StepRole::kDecode)].memory_seconds);

@@ -11,11 +11,16 @@
 // first; without it the top one is meant. Lines that begin alike are cheap: profile and model are
 // kept from one line to the next.
 //
+// {"profile": "jalapeno-gen1", "list": true} gives the profile's numbers instead, SI, with ranges.
+// Infinity is the text "inf".
+//
 // Units: seconds, watts and joules of the whole device, FLOPs and bytes as named. Errors: the first
 // bad line ends the program with status 1 and "line N: field: what" on stderr.
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <iostream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -39,6 +44,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr char kInfinityText[] = "inf";
 constexpr int64_t kMostTokens = 100'000'000;
 constexpr int64_t kMostSequences = 1'000'000;
 
@@ -123,6 +129,10 @@ absl::StatusOr<Profile> ReadProfile(const Json& line) {
   }
   std::vector<std::pair<std::string, double>> values;
   for (const auto& item : numbers.items()) {
+    if (item.value() == kInfinityText) {
+      values.emplace_back(item.key(), std::numeric_limits<double>::infinity());
+      continue;
+    }
     if (!item.value().is_number()) {
       return Error(item.key(), "must be a number, in SI units");
     }
@@ -262,6 +272,25 @@ Json PriceJson(const Device& device, const StepShape& shape, int state, double c
           {"work", WorkJson(price)}};
 }
 
+Json NumberJson(double value) { return std::isinf(value) ? Json(kInfinityText) : Json(value); }
+
+absl::StatusOr<Json> ListNumbers(const Json& line) {
+  ASSIGN_OR_RETURN(const Profile profile, ReadProfile(line));
+  Json numbers = Json::object();
+  for (const NamedNumber& named : ProfileNumbers(profile)) {
+    const ProfileNumber& number = named.number;
+    Json& entry = numbers[named.key];
+    entry["value"] = NumberJson(number.value);
+    entry["status"] = std::string(NumberStatusName(number.status));
+    if (number.low && number.high) {
+      entry["range"] = {NumberJson(*number.low), NumberJson(*number.high)};
+    }
+    entry["unit"] = named.unit;
+    entry["scale"] = named.scale;
+  }
+  return numbers;
+}
+
 absl::StatusOr<Json> PriceLine(const std::string& text, Device* kept) {
   const Json line = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (line.is_discarded()) {
@@ -270,7 +299,11 @@ absl::StatusOr<Json> PriceLine(const std::string& text, Device* kept) {
   RETURN_IF_ERROR(
       OnlyThese(line, "object",
                 {"profile", "numbers", "rates", "card", "precision", "chips", "expert_parallel",
-                 "data_parallel_attention", "state", "celsius", "decodes", "prefills"}));
+                 "data_parallel_attention", "state", "celsius", "decodes", "prefills", "list"}));
+  ASSIGN_OR_RETURN(const bool list, Flag(line, "list"));
+  if (list) {
+    return ListNumbers(line);
+  }
   if (kept->key != KeyOf(line)) {
     ASSIGN_OR_RETURN(*kept, ReadDevice(line));
   }
