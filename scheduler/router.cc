@@ -26,12 +26,12 @@ int32_t RouteLeastLoaded(absl::Span<const DeviceLoad> devices, const Placement& 
 }
 
 int32_t RouteConsolidated(absl::Span<const DeviceLoad> devices, const Placement& placement) {
-  // Lower is better: meeting the targets, not having to wake up, being busy already, answering
-  // soon.
+  // Lower is better: meeting the targets, not having to wake up, being busy already. Where the
+  // targets hold nowhere the pool is full, and spreading serves most.
   const auto cost = [](const DeviceLoad& d) {
     return d.meets_targets
                ? std::tuple(0, d.parked ? 1 : 0, -d.running, -d.used_blocks, d.first_token)
-               : std::tuple(1, 0, 0, int64_t{0}, d.first_token);
+               : std::tuple(1, 0, d.running, d.used_blocks, d.first_token);
   };
   int32_t best = -1;
   for (int32_t i = 0; i < static_cast<int32_t>(devices.size()); ++i) {

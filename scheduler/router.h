@@ -3,7 +3,7 @@
 // least_loaded: the least loaded one that has room, counted in requests, then in KV blocks in use,
 // then by device id; bookings are made in the same call as the choice, so a burst spreads evenly.
 // consolidate: the most loaded one on which the service levels are expected to hold, so that the
-// others idle and park; where they hold nowhere, the one that answers first.
+// others idle and park; where they hold nowhere, the least loaded.
 //
 // Threading: pure. Errors: none.
 #ifndef SCOVILLE_SCHEDULER_ROUTER_H_
@@ -26,7 +26,7 @@ struct DeviceLoad {
   // For kConsolidate, with the request in question on the device.
   bool parked = false;
   bool meets_targets = false;  // as far as can be foreseen
-  Duration first_token{};        // expected time to its first token
+  Duration first_token{};      // expected time to its first token
 };
 
 struct Placement {
