@@ -134,10 +134,10 @@ struct Profile {
   // Of attention kernels; the matrix products' unless given.
   ProfileNumber attention_efficiency;
   ProfileNumber attention_bandwidth_efficiency;
-  ProfileNumber row_tile;           // rows a matrix product is rounded up to
-  ProfileNumber column_tile;        // columns likewise; 1: columns fill every unit evenly
-  ProfileNumber compute_units;      // tiles that run at once; 1: no rounding up to whole waves
-  ProfileNumber query_tile;         // query rows that share one pass over the KV cache
+  ProfileNumber row_tile;       // rows a matrix product is rounded up to
+  ProfileNumber column_tile;    // columns likewise; 1: columns fill every unit evenly
+  ProfileNumber compute_units;  // tiles that run at once; 1: no rounding up to whole waves
+  ProfileNumber query_tile;     // query rows that share one pass over the KV cache
   // Rows of matrix work that the query heads of one KV head fill up in a decode. It costs energy
   // alone, since the pass waits for memory. 1: no filling up.
   ProfileNumber decode_query_rows;
