@@ -281,10 +281,16 @@ class Differences {
                 {.heading = "Unit"},
                 {.heading = "Ratio", .right = true},
                 {.heading = "Status"}}) {
+    // Only what a profile has operator constants for is among its rows.
     const std::vector<ProfileRow> left = ListProfile(a);
     const std::vector<ProfileRow> right = ListProfile(b);
-    for (size_t i = 0; i < left.size(); ++i) {
-      AddNumbers(left[i], right[i]);
+    for (const ProfileRow& row : left) {
+      AddNumbers(row, RowOf(right, row.key));
+    }
+    for (const ProfileRow& row : right) {
+      if (Find(left, row.key) == nullptr) {
+        AddNumbers(RowOf(left, row.key), row);
+      }
     }
     AddMaths("rate_w4a8", a.w4a8, b.w4a8);
     AddMaths("rate_w4a16", a.w4a16, b.w4a16);
@@ -295,10 +301,28 @@ class Differences {
   int equal() const { return equal_; }
 
  private:
+  static const ProfileRow* Find(const std::vector<ProfileRow>& rows, const std::string& key) {
+    const auto row = std::find_if(rows.begin(), rows.end(),
+                                  [&key](const ProfileRow& r) { return r.key == key; });
+    return row == rows.end() ? nullptr : &*row;
+  }
+
+  // The row of that key, or one that is not given.
+  static ProfileRow RowOf(const std::vector<ProfileRow>& rows, const std::string& key) {
+    if (const ProfileRow* row = Find(rows, key)) {
+      return *row;
+    }
+    ProfileRow none;
+    none.key = key;
+    none.number.status = NumberStatus::kPublished;
+    none.given = false;
+    return none;
+  }
+
   void AddNumbers(const ProfileRow& left, const ProfileRow& right) {
     const ProfileNumber& x = left.number;
     const ProfileNumber& y = right.number;
-    if (x.value == y.value) {
+    if (left.given == right.given && (!left.given || x.value == y.value)) {
       ++equal_;
       return;
     }

@@ -11,7 +11,7 @@ namespace {
 
 std::string Digits(double value) { return absl::StrFormat("%.6g", value); }
 
-// The unit in which the value takes the fewest characters, at least one and below ten thousand if
+// The unit in which the value takes the fewest characters, at least one and below a thousand if
 // any is; the first of equals.
 void ChooseUnit(internal::Dimension dimension, ProfileRow* row) {
   bool chosen = false;
@@ -22,7 +22,7 @@ void ChooseUnit(internal::Dimension dimension, ProfileRow* row) {
       continue;
     }
     const double value = std::abs(row->number.value / unit.scale);
-    const bool handy = value == 0 || (value >= 1 && value < 10'000);
+    const bool handy = value == 0 || (value >= 1 && value < 1'000);
     const size_t size = Digits(value).size();
     if (!chosen || (handy && !chosen_handy) || (handy == chosen_handy && size < length)) {
       chosen = true;

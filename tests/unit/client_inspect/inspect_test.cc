@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <string>
 
@@ -88,6 +89,25 @@ TEST(InspectProfilesTest, ColoursOnATerminal) {
   terminal.colour = true;
   EXPECT_THAT(InspectProfiles("show", {"h100-sxm"}, terminal, false).out, HasSubstr("\x1b["));
   EXPECT_THAT(InspectProfiles("show", {"h100-sxm"}, terminal, true).out, Not(HasSubstr("\x1b")));
+}
+
+TEST(InspectProfilesTest, AnyTwoProfilesCompare) {
+  const std::vector<std::string> names = device::BuiltinProfileNames();
+  for (const std::string& a : names) {
+    for (const std::string& b : names) {
+      const Inspection diff = Profiles("diff", {a, b}, true);
+      ASSERT_EQ(diff.exit_code, 0) << diff.error;
+      std::set<std::string> seen;
+      const json rows = json::parse(diff.out)["numbers"];
+      for (const json& row : rows) {
+        EXPECT_TRUE(seen.insert(row["number"]).second) << a << " " << b << " " << row["number"];
+      }
+      EXPECT_EQ(seen.empty(), a == b);
+    }
+  }
+  // One side has the constants of an operator, the other has none.
+  EXPECT_THAT(Profiles("diff", {"mi300x", "h100-sxm"}).out, HasSubstr("operators.decode.latency"));
+  EXPECT_THAT(Profiles("diff", {"h100-sxm", "mi300x"}).out, HasSubstr("operators.decode.latency"));
 }
 
 TEST(InspectProfilesTest, DiffersInWhatDiffers) {
