@@ -27,7 +27,8 @@ void RunInput(absl::Span<const uint8_t> input) {
   config.kv_heads = 2;
   config.head_size = 16;
   config.vocabulary = 256;
-  const auto timing = device::MakeModelTiming(*profile, model::CardOf(config), device::Parallelism());
+  const auto timing =
+      device::MakeModelTiming(*profile, model::CardOf(config), device::Parallelism());
   if (!timing.ok()) {
     return;
   }
