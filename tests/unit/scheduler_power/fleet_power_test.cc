@@ -1,0 +1,295 @@
+#include "scheduler/power/fleet_power.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "base/simulated_event_loop.h"
+#include "tests/unit/scheduler_power/fake_fleet.h"
+
+namespace scoville::scheduler {
+namespace {
+
+using ::testing::HasSubstr;
+
+class FleetPowerTest : public ::testing::Test {
+ protected:
+  void Build(uint32_t devices, bool budgets_set = false, Power cap = Watts(500)) {
+    work_ = std::make_unique<FakeWork>(devices);
+    std::vector<PowerControlledDevice*> all;
+    for (uint32_t i = 0; i < devices; ++i) {
+      devices_.push_back(std::make_unique<FakeDevice>(i, cap));
+      all.push_back(devices_.back().get());
+      work_->loads[i] = LoadOfTier(static_cast<int>(i % 3));
+    }
+    options_.policy.reserve_ppm = 0;
+    options_.budgets_set = budgets_set;
+    auto fleet = FleetPower::Create(&loop_, BudgetTree::Flat(Watts(500) * devices, devices), all,
+                                    work_.get(), options_);
+    ASSERT_TRUE(fleet.ok()) << fleet.status();
+    fleet_ = *std::move(fleet);
+  }
+
+  static PowerRequest To(Power watts) {
+    PowerRequest request;
+    request.watts = watts;
+    return request;
+  }
+  // The most the fleet may draw now, by the devices' own account.
+  Power Worst() const {
+    Power sum;
+    for (const auto& device : devices_) sum += device->WorstAt(loop_.Now());
+    return sum;
+  }
+  Power SumOfCaps() const {
+    Power sum;
+    for (const auto& device : devices_) sum += device->Cap();
+    return sum;
+  }
+  void RunFor(Duration d) { loop_.RunUntil(loop_.Now() + d); }
+
+  SimulatedEventLoop loop_;
+  FleetPowerOptions options_;
+  std::vector<std::unique_ptr<FakeDevice>> devices_;
+  std::unique_ptr<FakeWork> work_;
+  std::unique_ptr<FleetPower> fleet_;
+};
+
+TEST_F(FleetPowerTest, WithoutABudgetNothingHappens) {
+  Build(3, false, Watts(300));
+  EXPECT_EQ(loop_.pending(), 0u);
+  for (const auto& device : devices_) EXPECT_EQ(device->sent, 0);
+  const FleetPowerStatus status = fleet_->Get();
+  EXPECT_FALSE(status.nodes[0].budget.has_value());
+  EXPECT_EQ(status.nodes[0].counted, Watts(900));
+  EXPECT_EQ(status.devices[1].ceiling, Watts(300));
+  EXPECT_EQ(status.ladder.size(), 7u);
+}
+
+TEST_F(FleetPowerTest, ADryRunGivesTheSameAnswerAndChangesNothing) {
+  Build(4);
+  const auto dry = fleet_->DryRun(To(Watts(900)));
+  ASSERT_TRUE(dry.ok()) << dry.status();
+  EXPECT_EQ(SumOfCaps(), Watts(2000));
+  EXPECT_EQ(loop_.pending(), 0u);
+  EXPECT_FALSE(fleet_->Get().nodes[0].budget.has_value());
+  const auto real = fleet_->Set(To(Watts(900)));
+  ASSERT_TRUE(real.ok());
+  EXPECT_EQ(dry->summary, real->summary);
+  EXPECT_EQ(dry->arrival, real->arrival);
+  ASSERT_EQ(dry->devices.size(), real->devices.size());
+  for (size_t i = 0; i < dry->devices.size(); ++i) {
+    EXPECT_EQ(dry->devices[i].after, real->devices[i].after);
+  }
+  // And it comes true.
+  RunFor(real->arrival);
+  for (size_t i = 0; i < real->devices.size(); ++i) {
+    EXPECT_EQ(devices_[i]->Cap(), real->devices[i].after) << i;
+  }
+  EXPECT_LE(Worst(), Watts(900));
+  EXPECT_TRUE(fleet_->Get().settled);
+}
+
+TEST_F(FleetPowerTest, AnUnmetDeadlineChangesNothing) {
+  Build(4);
+  PowerRequest request = To(Watts(900));
+  request.by = Milliseconds(100);
+  const auto answer = fleet_->Set(request);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_FALSE(answer->would_apply);
+  EXPECT_EQ(SumOfCaps(), Watts(2000));
+  EXPECT_EQ(loop_.pending(), 0u);
+  request.best_effort = true;
+  ASSERT_TRUE(fleet_->Set(request).ok());
+  EXPECT_EQ(SumOfCaps(), Watts(900));
+}
+
+TEST_F(FleetPowerTest, FollowsTheRampWithoutOvershoot) {
+  Build(6);
+  PowerRequest request = To(Watts(1200));
+  request.ramp_per_second = Watts(90);
+  const auto answer = fleet_->Set(request);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  ASSERT_EQ(answer->stairs.size(), 20u);
+  Power last = Watts(3000);
+  for (int64_t ms = 0; ms <= 25'000; ms += 50) {
+    loop_.RunUntil(TimePoint() + Milliseconds(ms));
+    Power allowed = Watts(3000);
+    for (const PowerStair& stair : answer->stairs) {
+      if (TimePoint() + stair.at <= loop_.Now()) allowed = stair.limit;
+    }
+    ASSERT_LE(Worst(), allowed) << "at " << ms << " ms";
+    ASSERT_LE(Worst(), last) << "at " << ms << " ms";
+    last = Worst();
+  }
+  EXPECT_EQ(Worst(), Watts(1200));
+}
+
+TEST_F(FleetPowerTest, ARaiseSpendsOnlyWhatIsFreed) {
+  Build(2);
+  ASSERT_TRUE(fleet_->Set(To(Watts(600))).ok());
+  RunFor(Seconds(3));
+  ASSERT_EQ(Worst(), Watts(600));
+  const Power before = devices_[0]->Cap();
+  // The interactive device's demand vanishes, the standard one's is all there is.
+  devices_[0]->curve = ThroughputCurve();
+  devices_[1]->curve = FakeCurve(200);
+  work_->loads[0] = DeviceLoadView();
+  fleet_->DemandMoved();
+  EXPECT_LT(devices_[0]->Cap(), before);
+  EXPECT_EQ(Worst(), Watts(600));
+  const Power at_once = devices_[1]->Cap();
+  RunFor(Milliseconds(1'199));
+  EXPECT_EQ(devices_[1]->Cap(), at_once);
+  RunFor(Milliseconds(1));
+  EXPECT_GT(devices_[1]->Cap(), at_once);
+  EXPECT_LE(Worst(), Watts(600));
+}
+
+TEST_F(FleetPowerTest, DrainsParksAndWakesAgain) {
+  Build(3);
+  const auto answer = fleet_->Set(To(Watts(300)));
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->rung, Rung::kAdmission);
+  EXPECT_TRUE(work_->closed[2]);  // runs batch
+  EXPECT_TRUE(work_->admission[kBatchTier]);
+  EXPECT_TRUE(work_->prefill_limited);
+  RunFor(Seconds(10));
+  EXPECT_FALSE(devices_[2]->parked);
+  EXPECT_GT(Worst(), Watts(300));  // as announced
+  work_->loads[2] = DeviceLoadView();
+  fleet_->DeviceEmpty(2);
+  EXPECT_TRUE(devices_[2]->parked);
+  RunFor(Seconds(15));
+  EXPECT_LE(Worst(), Watts(300));
+  EXPECT_TRUE(fleet_->Get().settled);
+  EXPECT_EQ(fleet_->Get().devices[2].fate, DeviceFate::kPark);
+  EXPECT_FALSE(work_->admission[kBatchTier]);  // what runs on takes it again
+
+  ASSERT_TRUE(fleet_->Set(To(Watts(1500))).ok());
+  EXPECT_FALSE(devices_[2]->parked);
+  EXPECT_FALSE(work_->closed[2]);
+  EXPECT_FALSE(work_->prefill_limited);
+  RunFor(Seconds(3));
+  EXPECT_EQ(SumOfCaps(), Watts(1500));
+}
+
+TEST_F(FleetPowerTest, ADeadlinePreempts) {
+  Build(3);
+  PowerRequest request = To(Watts(300));
+  request.by = Seconds(2);
+  const auto answer = fleet_->Set(request);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  ASSERT_TRUE(answer->in_time);
+  EXPECT_TRUE(work_->preempted[2]);
+  RunFor(Seconds(2));
+  EXPECT_TRUE(devices_[2]->parked);
+  EXPECT_LE(Worst(), Watts(300));
+}
+
+TEST_F(FleetPowerTest, ALostDevicesShareReturnsWhenItIsFenced) {
+  Build(3);
+  ASSERT_TRUE(fleet_->Set(To(Watts(600))).ok());
+  RunFor(Seconds(3));
+  const Power others = devices_[0]->Cap() + devices_[1]->Cap();
+  fleet_->DeviceLost(2);
+  RunFor(Seconds(10));
+  EXPECT_EQ(devices_[0]->Cap() + devices_[1]->Cap(), others);
+  fleet_->DeviceFenced(2);
+  RunFor(Seconds(3));
+  EXPECT_EQ(devices_[0]->Cap() + devices_[1]->Cap(), Watts(600));
+  fleet_->DeviceReturned(2);
+  RunFor(Seconds(5));
+  EXPECT_EQ(fleet_->book().presence(2), CapBook::Presence::kPresent);
+  EXPECT_LE(fleet_->Get().nodes[0].counted, Watts(600));
+}
+
+TEST_F(FleetPowerTest, ADeviceCapIsACeiling) {
+  Build(2);
+  ASSERT_TRUE(fleet_->Set(To(Watts(900))).ok());
+  RunFor(Seconds(2));
+  const auto answer = fleet_->SetDeviceCap(0, Watts(250));
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->cap, Watts(250));
+  EXPECT_EQ(answer->effective_at, loop_.Now() + Milliseconds(1200));
+  RunFor(Seconds(3));
+  EXPECT_EQ(devices_[1]->Cap(), Watts(500));
+  EXPECT_THAT(std::string(fleet_->SetDeviceCap(0, Watts(119)).status().message()),
+              HasSubstr("119 W for device 0: it takes 120 W (one sequence at the lowest clock) to "
+                        "500 W"));
+  EXPECT_EQ(fleet_->SetDeviceCap(2, Watts(200)).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(FleetPowerTest, StartsWithinItsBudgets) {
+  Build(2, true);
+  EXPECT_EQ(SumOfCaps(), Watts(1000));
+  FakeDevice a(0);
+  FakeWork work(1);
+  FleetPowerOptions options;
+  options.budgets_set = true;
+  const auto fleet =
+      FleetPower::Create(&loop_, BudgetTree::Flat(Watts(125), 1), {&a}, &work, options);
+  EXPECT_THAT(std::string(fleet.status().message()),
+              HasSubstr("may draw 118.75 W, but the least caps of its 1 devices sum to 120 W"));
+}
+
+// Random budgets, deadlines, ramps, loads, losses: by the devices' own account the fleet never
+// draws above the limit in force, and every announced stair is kept.
+TEST_F(FleetPowerTest, NeverAboveTheLimitInForceWhateverHappens) {
+  Build(5);
+  uint64_t draws = 0;
+  const auto below = [&draws](int64_t n) {
+    return static_cast<int64_t>(RandomBelow(11, 4, draws++, static_cast<uint64_t>(n)));
+  };
+  int applied = 0;
+  for (int step = 0; step < 3'000; ++step) {
+    const uint32_t device = static_cast<uint32_t>(below(5));
+    switch (below(8)) {
+      case 0: {
+        PowerRequest request = To(Watts(100 + below(2'600)));
+        request.ramp_per_second = Watts(below(3) == 0 ? 10 + below(400) : 0);
+        if (below(2) == 0) request.by = Milliseconds(1 + below(30'000));
+        request.best_effort = below(3) == 0;
+        const auto dry = fleet_->DryRun(request);
+        const auto answer = fleet_->Set(request);
+        ASSERT_EQ(dry.ok(), answer.ok());
+        if (answer.ok()) {
+          ASSERT_EQ(dry->summary, answer->summary);
+          applied += answer->would_apply ? 1 : 0;
+        }
+        break;
+      }
+      case 1:
+        if (!devices_[device]->parked && !work_->closed[device]) {
+          work_->loads[device] = LoadOfTier(static_cast<int>(below(3)), Seconds(below(40)));
+        }
+        break;
+      case 2:
+        work_->loads[device] = DeviceLoadView();
+        fleet_->DeviceEmpty(device);
+        break;
+      case 3:
+        devices_[device]->curve = FakeCurve(1 + below(300));
+        fleet_->DemandMoved();
+        break;
+      case 4:
+        if (fleet_->book().presence(device) == CapBook::Presence::kPresent) {
+          (void)fleet_->SetDeviceCap(device, Watts(120 + below(381)));
+        }
+        break;
+      default:
+        RunFor(Milliseconds(below(4'000)));
+    }
+    const Power in_force = fleet_->book().limits_in_force()[0];
+    ASSERT_LE(Worst(), in_force) << "step " << step;
+    ASSERT_LE(Worst(), fleet_->book().counted_sums()[0]) << "step " << step;
+  }
+  EXPECT_GT(applied, 100);
+}
+
+}  // namespace
+}  // namespace scoville::scheduler
