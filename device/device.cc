@@ -173,7 +173,7 @@ StepRecord Device::Impl::RecordOf(int64_t lag_ns) const {
   r.pstate = offer_.clock.state;
   r.clock_hertz = static_cast<int64_t>(
       std::llround(pricer_->profile().pstates[static_cast<size_t>(r.pstate)].hertz));
-  r.throttled = offer_.why.constrained || offer_.cause == DelayCause::kHeat;
+  r.throttled = offer_.why.constrained || offer_.cause != DelayCause::kNone;
   r.why = offer_.why;
   r.stalls = offer_.price.stalls;
   r.model_flops = offer_.price.flops_model;

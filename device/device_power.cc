@@ -13,9 +13,6 @@ namespace scoville::device {
 
 namespace {
 
-// Context of the smallest step that a cap must leave room for: one sequence of this length.
-constexpr int64_t kLongestContext = int64_t{1} << 20;
-
 ThermalLimits LimitsOf(const Profile& profile) {
   ThermalLimits limits;
   limits.junction_resistance = profile.junction_resistance.value;
@@ -91,17 +88,19 @@ absl::StatusOr<std::unique_ptr<DevicePower>> DevicePower::Create(StepPricer* pri
     device->policy_ = device->MakeBaseline(governor.limits);
     return device;
   }
-  ASSIGN_OR_RETURN(device->policy_, CapGovernor::Create(governor));
+  ASSIGN_OR_RETURN(std::unique_ptr<CapGovernor> predictive, CapGovernor::Create(governor));
+  device->governor_ = predictive.get();
+  device->policy_ = std::move(predictive);
   return device;
 }
 
-// The least cap that still admits the smallest steps there are: one decode at a very long context,
+// The least cap that still admits the smallest steps there are: one decode at the longest context,
 // one token of a prompt likewise.
 Power DevicePower::MinCapOf() const {
   Power least = model_.Tail() + Milliwatts(1);
   for (const StepRole role : {StepRole::kPrefill, StepRole::kDecode}) {
     StepShape shape;
-    shape.Add(SequenceWork{role, kLongestContext, 1, 1, 0}, pricer_->model().rules);
+    shape.Add(SequenceWork{role, pricer_->model().context, 1, 1, 0}, pricer_->model().rules);
     const StepPrice price = pricer_->Price(shape, StepClock{0, 0, true});
     const double hot = model_.TripLeakage();
     const PowerPhase phases[] = {{price.host_gap, model_.HostGap(0, hot)},
@@ -212,8 +211,30 @@ void DevicePower::FillCandidate(int state, const StepShape& shape, double leakag
   candidate.duration = price.duration;
   candidate.energy = TotalEnergy(candidate.phases);
   candidate.tokens = shape.total_tokens();
+  candidate.pace = PaceOf(candidate);
   candidate.meets_slack = latency_limit == Duration() || price.duration <= latency_limit;
   candidates_.push_back(candidate);
+}
+
+// A step of energy E and duration d under a mean of C, with the tail T between steps, repeats every
+// (E - T d) / (C - T).
+Duration DevicePower::PaceOf(const StepCandidate& candidate) const {
+  const Power tail = model_.Tail();
+  const __int128 above = (candidate.energy - tail * candidate.duration).total_picojoules();
+  const __int128 room = (cap_ - tail).value();
+  return room <= 0 || above <= 0
+             ? candidate.duration
+             : std::max(candidate.duration, Duration(static_cast<int64_t>(above / room)));
+}
+
+// A burst after a rest runs at the highest clock that is admitted: it is over before the window is
+// spent. Once more than half of what working may draw is, steps are taken to go on, and the
+// clock that gives the most of them is chosen: racing and waiting spends more on the same tokens.
+bool DevicePower::Paces(TimePoint now, const StepCandidate& fastest) const {
+  if (governor_ == nullptr || fastest.pace <= fastest.duration) {
+    return false;
+  }
+  return governor_->WindowMean(now, 0) - model_.Tail() > (cap_ - model_.Tail()) / 2;
 }
 
 // Heat moves slowly: far from the trip temperature no step can reach it.
@@ -280,15 +301,22 @@ StepOffer DevicePower::OfferUnderCap(TimePoint now, const StepShape& shape, Dura
       options_.mode == CapMode::kPerf && options_.governor == GovernorKind::kPredictive;
   CapDecision decision;
   bool decided = false;
+  bool paces = false;
   if (top_first) {
     FillCandidate(ceiling, shape, leakage, top_, latency_limit);
-    decision = policy_->Choose(now, candidates_);
-    decided = decision.kind == CapDecision::Kind::kRun && !WouldTrip(now, candidates_[0]);
+    paces = Paces(now, candidates_[0]);
+    if (!paces && governor_->Admissible(now, candidates_[0].phases)) {
+      decision = policy_->Choose(now, candidates_);
+      decided = decision.kind == CapDecision::Kind::kRun && !WouldTrip(now, candidates_[0]);
+    }
   }
   if (!decided) {
     candidates_.clear();
     for (int state = 0; state <= ceiling; ++state) {
       FillCandidate(state, shape, leakage, top_, latency_limit);
+      if (!paces && options_.mode == CapMode::kPerf) {
+        candidates_.back().pace = Duration();
+      }
       if (WouldTrip(now, candidates_.back())) {
         candidates_.pop_back();
       }
@@ -329,6 +357,13 @@ StepOffer DevicePower::OfferUnderCap(TimePoint now, const StepShape& shape, Dura
   offer.leakage = leakage;
   offer.phases[0] = chosen.phases[0];
   offer.phases[1] = chosen.phases[1];
+  if (paces && chosen.state < ceiling && offer.sentence.empty()) {
+    offer.cause = DelayCause::kCap;
+    offer.sentence = absl::StrFormat(
+        "steps in a row at the highest clock would pass the cap of %.1f W: %d MHz gives the most "
+        "tokens under it",
+        ToWatts(cap_), chosen.clock_megahertz);
+  }
   if (offer.sentence.empty() && ceiling < top_) {
     offer.cause = DelayCause::kHeat;
     offer.sentence =
@@ -393,8 +428,16 @@ Duration DevicePower::SustainedStep(const StepShape& shape) const {
   if (mean <= cap_) {
     return price.duration;
   }
-  const double stretch = ToWatts(mean) / ToWatts(cap_);
-  return Nanoseconds(static_cast<int64_t>(ToSeconds(price.duration) * stretch * 1e9));
+  // Too much for the cap: the best of three clocks, spaced out, is near enough to the best of all.
+  StepCandidate candidate;
+  Duration best(INT64_MAX);
+  for (const int state : {top_, top_ / 2, 0}) {
+    const StepPrice at = pricer_->Price(shape, StepClock{state, state, false});
+    candidate.duration = at.duration;
+    candidate.energy = model_.StepEnergy(at, state);
+    best = std::min(best, PaceOf(candidate));
+  }
+  return best;
 }
 
 std::vector<DevicePower::OperatingPoint> DevicePower::OperatingPoints(

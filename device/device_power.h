@@ -22,6 +22,7 @@
 #include "device/physics/energy_meter.h"
 #include "device/physics/power_model.h"
 #include "device/physics/step_cost.h"
+#include "device/power/cap_governor.h"
 #include "device/power/cap_policy.h"
 #include "device/power/thermal_model.h"
 #include "device/power/window_audit.h"
@@ -108,8 +109,11 @@ class DevicePower {
   void Trace(TimePoint start, Duration duration, Power power);
   void FillCandidate(int state, const StepShape& shape, double leakage, int wanted,
                      Duration latency_limit);
+  // Whether steps of this kind have to be spaced out under the cap, and much of it is spent.
+  bool Paces(TimePoint now, const StepCandidate& fastest) const;
   StepOffer OfferUnderCap(TimePoint now, const StepShape& shape, Duration latency_limit,
                           int ceiling, double leakage);
+  Duration PaceOf(const StepCandidate& candidate) const;
   bool WouldTrip(TimePoint now, const StepCandidate& candidate) const;
   Power MinCapOf() const;
 
@@ -120,6 +124,7 @@ class DevicePower {
   Power cap_;
   Power min_cap_;
   std::unique_ptr<CapPolicy> policy_;
+  const CapGovernor* governor_ = nullptr;  // the policy, if it is the predictive one
   ThermalModel thermal_;
   EnergyMeter meter_;
 

@@ -36,8 +36,8 @@ struct SchedulerOptions {
   // Service levels that planning and routing aim at; zero: none. A step with decodes in it is kept
   // below itl_target by computing less of the prompts; a prompt is placed where its first token is
   // expected within ttft_target.
-  Duration itl_target;
-  Duration ttft_target;
+  Duration itl_target{};
+  Duration ttft_target{};
   RoutePolicy routing = RoutePolicy::kLeastLoaded;
 };
 

@@ -200,6 +200,7 @@ absl::StatusOr<ModelTiming> MakeModelTiming(const Profile& profile, const ModelC
   m.name = card.name;
   m.parallelism = parallelism;
   m.layers = card.layers();
+  m.context = card.context;
   m.chips = parallelism.chips;
   m.linear_math = ProductMath(profile, card.weights, card.activations);
   m.expert_math = ProductMath(profile, card.expert_weights, card.activations);

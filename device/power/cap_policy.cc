@@ -17,9 +17,12 @@ int CompareRatios(__int128 a, __int128 b, __int128 c, __int128 d) {
   return left < right ? -1 : (left > right ? 1 : 0);
 }
 
+int64_t Pace(const StepCandidate& c) {
+  return std::max<int64_t>(1, std::max(c.duration, c.pace).value());
+}
+
 int CompareSpeed(const StepCandidate& a, const StepCandidate& b) {
-  return CompareRatios(a.tokens, std::max<int64_t>(1, a.duration.value()), b.tokens,
-                       std::max<int64_t>(1, b.duration.value()));
+  return CompareRatios(a.tokens, Pace(a), b.tokens, Pace(b));
 }
 
 int CompareJoulesPerToken(const StepCandidate& a, const StepCandidate& b) {

@@ -22,7 +22,8 @@
 
 namespace scoville::device {
 
-// perf: the most tokens per second. eff: the fewest joules per token that keep the latency slack.
+// perf: the most tokens per second, at the candidates' pace. eff: the fewest joules per token that
+// keep the latency slack.
 enum class CapMode : uint8_t { kPerf = 0, kEff = 1 };
 
 // A step as it would run at one clock state.
@@ -30,6 +31,9 @@ struct StepCandidate {
   int state = 0;
   int64_t clock_megahertz = 0;  // for explanations only
   absl::Span<const PowerPhase> phases;
+  // Time a step if many such follow one another under the cap: its duration, or longer where it
+  // draws more than the cap and has to be spaced out. Zero: the duration.
+  Duration pace;
   Duration duration;        // until its tokens are out: without a phase of lingering
   Energy energy;            // of all phases
   int64_t tokens = 0;       // prefill and decode

@@ -152,6 +152,32 @@ TEST_F(DeviceTest, ACapSlowsStepsAndNoWindowPassesIt) {
   EXPECT_LT(s.steps, free->Status().steps);
 }
 
+// Racing at the highest clock and waiting spends the cap on fewer tokens than a steady lower clock.
+TEST_F(DeviceTest, UnderACapStepsAreAtLeastAsManyAsAtAnyOneClock) {
+  for (ProfileNumber& energy : profile_.energy_per_flop) {
+    energy.value *= 6;  // a chip whose matrix units, not its memory, set the power
+  }
+  const Power cap = Watts(400);
+  const std::vector<SequenceStep> work = Prefill(4000);
+  auto capped = Make({.power = {.cap = cap}, .kv_blocks = 512});
+  StepShape shape;
+  shape.Add(WorkOf(work[0]), capped->rules());
+  const DevicePower& power = capped->power();
+  double best = 0;
+  double racing = 0;
+  for (const DevicePower::OperatingPoint& point : power.OperatingPoints(shape)) {
+    const double tail = ToWatts(power.model().Tail());
+    const double stretch = (ToWatts(point.power) - tail) / (ToWatts(cap) - tail);
+    racing = 1.0 / (ToSeconds(point.duration) * std::max(1.0, stretch));
+    best = std::max(best, racing);
+  }
+  ASSERT_GT(best, 1.2 * racing);  // the last point is the highest clock
+  DrawnOver(*capped, loop_, work, loop_.Now() + Seconds(2));
+  const int64_t before = capped->Status().steps;
+  DrawnOver(*capped, loop_, work, loop_.Now() + Seconds(10));
+  EXPECT_GT(static_cast<double>(capped->Status().steps - before) / 10, 0.97 * best);
+}
+
 TEST_F(DeviceTest, ALoweredCapHoldsFromTheInstantThatWasPromised) {
   auto device = Make({.power = {.keep_trace = true}, .kv_blocks = 512});
   const std::vector<SequenceStep> work = Prefill(8000);

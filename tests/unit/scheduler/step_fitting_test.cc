@@ -1,0 +1,193 @@
+#include "scheduler/step_fitting.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "tests/support/core_fixture.h"
+
+namespace scoville::scheduler {
+namespace {
+
+// Sequences on the fixture's device, past their prompt or before it.
+class StepFittingTest : public testing::Test {
+ protected:
+  void Start(const tests::CoreOptions& options) { core_ = std::make_unique<tests::Core>(options); }
+
+  LiveRequest* Add(int64_t prompt, int64_t computed) {
+    auto live = std::make_unique<LiveRequest>();
+    live->record.id = RequestId{live_.size() + 1};
+    live->record.prompt_tokens = prompt;
+    live->tokens.assign(static_cast<size_t>(computed == prompt ? prompt + 1 : prompt), 7);
+    live->record.output_tokens = computed == prompt ? 1 : 0;
+    live->computed = computed;
+    live->table = device::BlockTable(&device().kv());
+    CHECK(live->table.Grow(live->known()));
+    live_.push_back(std::move(live));
+    return live_.back().get();
+  }
+
+  device::Device& device() { return *core_->devices[0]; }
+
+  FittedStep Fit(SchedulerOptions options, int32_t first_decode = 0) {
+    std::vector<LiveRequest*> running;
+    for (const auto& live : live_) running.push_back(live.get());
+    PlanLimits limits{options.max_step_tokens, device().kv().free_blocks(),
+                      device().kv().block_size()};
+    limits.first_decode = first_decode;
+    return FitStep(&device(), running, limits, options, core_->loop.Now());
+  }
+
+  Duration Expected(const StepPlan& plan) {
+    device::StepShape shape;
+    for (const PlannedRow& row : plan.rows) {
+      shape.Add(device::WorkOf(live_[static_cast<size_t>(row.row)]->StepOf(row.count)),
+                device().rules());
+    }
+    return device().power().SustainedStep(shape);
+  }
+
+  std::unique_ptr<tests::Core> core_;
+  std::vector<std::unique_ptr<LiveRequest>> live_;
+};
+
+TEST_F(StepFittingTest, WithoutTargetsAndCapsTheStepIsThePlan) {
+  Start({.kv_blocks = 4000});
+  Add(40, 40);
+  Add(2000, 0);
+  const FittedStep step = Fit({.max_step_tokens = 512});
+  EXPECT_EQ(step.plan.decodes, 1);
+  EXPECT_EQ(step.plan.prompt_tokens, 511);
+  EXPECT_EQ(step.offer.kind, device::StepOffer::Kind::kBegin);
+}
+
+TEST_F(StepFittingTest, PromptsAreCutToTheDecodesTargetByTheLargestNumberOfBlocks) {
+  Start({.kv_blocks = 4000, .max_step_tokens = 8192});
+  for (int i = 0; i < 8; ++i) Add(100, 100);
+  Add(8000, 0);
+  SchedulerOptions options;
+  options.max_step_tokens = 8192;
+  const FittedStep whole = Fit(options);
+  EXPECT_EQ(whole.plan.prompt_tokens, 8000);
+  options.itl_target = Expected(whole.plan) / 2;
+  const FittedStep cut = Fit(options);
+  EXPECT_EQ(cut.plan.decodes, 8);
+  EXPECT_LE(Expected(cut.plan), options.itl_target);
+  EXPECT_EQ(cut.plan.prompt_tokens % 16, 0);
+  // As much as is in time, and not a block more.
+  options.itl_target = Expected(cut.plan);
+  EXPECT_EQ(Fit(options).plan.prompt_tokens, cut.plan.prompt_tokens);
+  options.itl_target = Expected(cut.plan) - Nanoseconds(1);
+  EXPECT_LT(Fit(options).plan.prompt_tokens, cut.plan.prompt_tokens);
+}
+
+TEST_F(StepFittingTest, LateDecodesDoNotStarvePrompts) {
+  Start({.kv_blocks = 4000});
+  Add(100, 100);
+  Add(800, 0);
+  SchedulerOptions options;
+  options.itl_target = Nanoseconds(1);
+  EXPECT_EQ(Fit(options).plan.prompt_tokens, 16);
+}
+
+TEST_F(StepFittingTest, AStepThatNoCapAdmitsIsMadeSmallerUntilOneDoes) {
+  device::PowerOptions power;
+  power.cap_window = Milliseconds(4);
+  power.cap = tests::Core({.power = power}).devices[0]->Status().min_cap + Watts(1);
+  Start({.kv_blocks = 4000, .max_step_tokens = 8192, .power = power});
+  Add(8000, 0);
+  SchedulerOptions options;
+  options.max_step_tokens = 8192;
+  const FittedStep step = Fit(options);
+  EXPECT_NE(step.offer.kind, device::StepOffer::Kind::kNever);
+  EXPECT_LT(step.plan.prompt_tokens, 8000);
+  EXPECT_GT(step.plan.prompt_tokens, 0);
+}
+
+TEST_F(StepFittingTest, WhereAStepHoldsNotAllDecodesTheyTakeTurns) {
+  Start({.kv_blocks = 400});
+  for (int i = 0; i < 10; ++i) Add(20, 20);
+  std::vector<RowView> rows;
+  for (const auto& live : live_) {
+    rows.push_back({live->known(), live->computed, live->table.size(), false});
+  }
+  PlanLimits limits{512, 100, 16};
+  limits.max_decodes = 4;
+  std::multiset<int32_t> served;
+  for (int step = 0; step < 5; ++step) {
+    const StepPlan plan = PlanStep(rows, limits);
+    EXPECT_EQ(plan.decodes, 4);
+    for (const PlannedRow& row : plan.rows) served.insert(row.row);
+    limits.first_decode = plan.next_decode;
+  }
+  for (int32_t row = 0; row < 10; ++row) EXPECT_EQ(served.count(row), 2u) << row;
+}
+
+TEST(ConsolidatedRoutingTest, FillsTheMostLoadedDeviceThatMeetsTheTargets) {
+  std::vector<DeviceLoad> devices(4);
+  for (DeviceLoad& d : devices) d.free_blocks = 100;
+  devices[0].running = 9;
+  devices[1].running = 5;
+  devices[1].meets_targets = true;
+  devices[2].running = 3;
+  devices[2].meets_targets = true;
+  devices[3].parked = true;
+  devices[3].meets_targets = true;
+  const Placement placement{2, 4, 64};
+  EXPECT_EQ(RouteConsolidated(devices, placement), 1);
+  devices[1].free_blocks = 1;
+  EXPECT_EQ(RouteConsolidated(devices, placement), 2);
+  devices[2].meets_targets = false;
+  EXPECT_EQ(RouteConsolidated(devices, placement), 3);  // better to wake one than to be late
+  devices[3].meets_targets = false;
+  EXPECT_EQ(RouteConsolidated(devices, placement), 3);  // all full: spread
+}
+
+TEST(ConsolidationTest, LightTrafficFillsOneDeviceAndTheOthersPark) {
+  tests::CoreOptions options;
+  options.devices = 4;
+  options.kv_blocks = 2000;
+  options.power.park_after = Milliseconds(1);
+  options.routing = RoutePolicy::kConsolidate;
+  options.itl_target = Milliseconds(20);
+  options.ttft_target = Milliseconds(200);
+  tests::Core core(options);
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_FALSE(core.scheduler->Submit(core.NewRequest(50, 40)).refusal);
+  }
+  core.loop.Run();
+  EXPECT_EQ(core.observer.ended.size(), 20u);
+  core.loop.RunUntil(core.loop.Now() + Milliseconds(100));
+  EXPECT_GT(core.devices[0]->Status().steps, 0);
+  for (int d = 1; d < 4; ++d) {
+    EXPECT_EQ(core.devices[static_cast<size_t>(d)]->Status().steps, 0) << d;
+    EXPECT_TRUE(core.devices[static_cast<size_t>(d)]->Status().parked) << d;
+  }
+}
+
+TEST(PowerWaitTest, ARequestSaysThatItWaitsForPower) {
+  tests::CoreOptions options;
+  options.kv_blocks = 4000;
+  options.power.cap = tests::Core(options).devices[0]->Status().min_cap;
+  tests::Core core(options);
+  ASSERT_FALSE(core.scheduler->Submit(core.NewRequest(3000, 4000)).refusal);
+  ASSERT_FALSE(core.scheduler->Submit(core.NewRequest(3000, 4000)).refusal);
+  bool said = false;
+  for (int i = 0; i < 4000 && !said; ++i) {
+    core.loop.RunUntil(core.loop.Now() + Microseconds(500));
+    for (const RequestStatus& status : core.scheduler->Requests(10)) {
+      if (status.wait == WaitReason::kPower) {
+        said = status.detail.find("W") != std::string::npos;
+      }
+    }
+  }
+  EXPECT_TRUE(said);
+  core.scheduler->EndAll(Outcome::kDraining);
+  core.loop.Run();
+}
+
+}  // namespace
+}  // namespace scoville::scheduler
