@@ -1,10 +1,10 @@
 #include "server/main/warm_up.h"
 
+#include <future>
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "scheduler/names.h"
 
 namespace scoville::server {
@@ -17,7 +17,7 @@ constexpr int64_t kOutputTokens = 2;
 
 struct Progress {
   absl::Status status;
-  absl::Notification done;
+  std::promise<void> done;
 };
 
 class WarmUpSink final : public scheduler::TokenSink {
@@ -30,7 +30,7 @@ class WarmUpSink final : public scheduler::TokenSink {
       progress_->status = absl::InternalError(
           absl::StrCat("the warm-up request ended with ", scheduler::OutcomeName(record.outcome)));
     }
-    progress_->done.Notify();
+    progress_->done.set_value();
   }
   bool Congested() const override { return false; }
 
@@ -53,16 +53,16 @@ absl::Status WarmUp(Engine* engine, MetricsObserver* observer) {
     if (result.refusal) {
       progress->status = absl::FailedPreconditionError(
           absl::StrCat("the warm-up request was refused: ", result.refusal->message));
-      progress->done.Notify();
+      progress->done.set_value();
     }
   });
-  progress->done.WaitForNotification();
-  absl::Notification forgotten;
+  progress->done.get_future().wait();
+  std::promise<void> forgotten;
   engine->Post([observer, &forgotten] {
     observer->ForgetWarmUp();
-    forgotten.Notify();
+    forgotten.set_value();
   });
-  forgotten.WaitForNotification();
+  forgotten.get_future().wait();
   return progress->status;
 }
 

@@ -4,10 +4,10 @@
 #include <google/rpc/status.pb.h>
 
 #include <chrono>
+#include <future>
 #include <thread>
 #include <utility>
 
-#include "absl/synchronization/notification.h"
 #include "base/status_macros.h"
 #include "tests/support/tiny_model.h"
 
@@ -102,14 +102,14 @@ std::shared_ptr<grpc::Channel> ServerFixture::Channel(
 
 int64_t ServerFixture::UsedBlocks() {
   int64_t used = 0;
-  absl::Notification done;
+  std::promise<void> done;
   engine->Post([&] {
     for (const device::DeviceStatus& device : engine->scheduler().Status().devices) {
       used += device.kv_blocks_used;
     }
-    done.Notify();
+    done.set_value();
   });
-  done.WaitForNotification();
+  done.get_future().wait();
   return used;
 }
 
