@@ -26,14 +26,14 @@ using tests::RawClient;
 class HttpServerTest : public ::testing::Test {
  protected:
   void Start(HttpLimits limits = {}) {
-    router_.Add("POST", "/echo", {200}, [](std::shared_ptr<HttpExchange> exchange) {
+    router_.Add("POST", "/echo", {200}, [](const std::shared_ptr<HttpExchange>& exchange) {
       exchange->Reply(200, "text/plain", exchange->request().body);
     });
-    router_.Add("GET", "/hello", {200}, [](std::shared_ptr<HttpExchange> exchange) {
+    router_.Add("GET", "/hello", {200}, [](const std::shared_ptr<HttpExchange>& exchange) {
       exchange->Reply(200, "text/plain", "hello");
     });
-    router_.Add("GET", "/forget", {500}, [](std::shared_ptr<HttpExchange>) {});
-    router_.Add("GET", "/stream", {200}, [this](std::shared_ptr<HttpExchange> exchange) {
+    router_.Add("GET", "/forget", {500}, [](const std::shared_ptr<HttpExchange>&) {});
+    router_.Add("GET", "/stream", {200}, [this](const std::shared_ptr<HttpExchange>& exchange) {
       exchange->StartStream(200, "text/event-stream");
       exchange->Write("one ");
       exchange->OnClosed([this] { closed_.set_value(); });

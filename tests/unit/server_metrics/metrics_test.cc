@@ -17,9 +17,7 @@
 namespace scoville::server {
 namespace {
 
-using ::testing::Contains;
 using ::testing::HasSubstr;
-using ::testing::Key;
 
 // The series of a text, name and labels to value.
 std::map<std::string, double> SeriesOf(const std::string& text) {

@@ -24,7 +24,6 @@ namespace scoville::server {
 namespace {
 
 using nlohmann::json;
-using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 using tests::RawClient;
