@@ -53,6 +53,8 @@ class Device::Impl {
   StepOffer Offer(const StepShape& shape, Duration latency_limit);
   void BeginStep(std::vector<SequenceStep> work, const StepOffer& offer, StepDone done);
   absl::StatusOr<CapChange> SetCap(Power cap, TimePoint at);
+  void Park();
+  void Wake();
   DeviceStatus Status();
 
   EventLoop* const loop_;
@@ -131,6 +133,19 @@ void Device::Impl::BeginStep(std::vector<SequenceStep> work, const StepOffer& of
   executor_->Execute(steps_in_flight_, [this](std::vector<SequenceResult> results) {
     OnHostResult(std::move(results));
   });
+}
+
+void Device::Impl::Park() {
+  CHECK(!busy_);
+  SettleIdle();
+  power_->Park(device_now_);
+}
+
+void Device::Impl::Wake() {
+  if (!busy_) {
+    SettleIdle();
+    power_->Wake(device_now_);
+  }
 }
 
 absl::StatusOr<CapChange> Device::Impl::SetCap(Power cap, TimePoint at) {
@@ -305,6 +320,9 @@ int32_t Device::chips() const { return static_cast<int32_t>(impl_->pricer_->mode
 BlockPool& Device::kv() { return impl_->kv_; }
 const BlockPool& Device::kv() const { return impl_->kv_; }
 bool Device::busy() const { return impl_->busy_; }
+
+void Device::Park() { impl_->Park(); }
+void Device::Wake() { impl_->Wake(); }
 
 const DevicePower& Device::power() const { return *impl_->power_; }
 

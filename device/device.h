@@ -79,6 +79,9 @@ class Device {
   // on, until then at or below the old one. `at` (now or later): later is an announcement.
   absl::StatusOr<CapChange> SetCap(Power cap, TimePoint at);
   const DevicePower& power() const;
+  // Sleeps until it is woken or a step is asked for. Precondition: not busy.
+  void Park();
+  void Wake();
 
   // Settles idle energy up to now and reads everything.
   DeviceStatus Status();

@@ -94,6 +94,20 @@ absl::StatusOr<std::unique_ptr<DevicePower>> DevicePower::Create(StepPricer* pri
   return device;
 }
 
+Power DevicePower::LeastCapFor(const StepShape& shape) const {
+  const StepPrice price = pricer_->Price(shape, StepClock{0, 0, true});
+  const double hot = model_.TripLeakage();
+  const PowerPhase phases[] = {{price.host_gap, model_.HostGap(0, hot)},
+                               {price.forward, model_.Forward(price, 0, hot)}};
+  return MinCap(phases, options_.cap_window, model_.Tail());
+}
+
+Duration DevicePower::LongestStep(const StepShape& shape) const {
+  return pricer_->Price(shape, StepClock{0, 0, true}).duration;
+}
+
+Power DevicePower::tdp() const { return pricer_->profile().TdpPower() * pricer_->model().chips; }
+
 // The least cap that still admits the smallest steps there are: one decode at the longest context,
 // one token of a prompt likewise.
 Power DevicePower::MinCapOf() const {
@@ -101,11 +115,7 @@ Power DevicePower::MinCapOf() const {
   for (const StepRole role : {StepRole::kPrefill, StepRole::kDecode}) {
     StepShape shape;
     shape.Add(SequenceWork{role, pricer_->model().context, 1, 1, 0}, pricer_->model().rules);
-    const StepPrice price = pricer_->Price(shape, StepClock{0, 0, true});
-    const double hot = model_.TripLeakage();
-    const PowerPhase phases[] = {{price.host_gap, model_.HostGap(0, hot)},
-                                 {price.forward, model_.Forward(price, 0, hot)}};
-    least = std::max(least, MinCap(phases, options_.cap_window, model_.Tail()));
+    least = std::max(least, LeastCapFor(shape));
   }
   return least;
 }
@@ -255,15 +265,26 @@ bool DevicePower::WouldTrip(TimePoint now, const StepCandidate& candidate) const
   return false;
 }
 
+void DevicePower::Park(TimePoint now) {
+  CHECK(!busy_);
+  CHECK_EQ(settled_, now);
+  SetIdlePower(now, IdleState::kParked);
+}
+
+void DevicePower::Wake(TimePoint now) {
+  if (idle_state_ != IdleState::kParked) {
+    return;
+  }
+  ready_at_ = now + Nanoseconds(static_cast<int64_t>(pricer_->profile().parked_exit.value * 1e9));
+  SetIdlePower(now, IdleState::kWarm);
+  StayAwakeUntil(ready_at_);
+}
+
 StepOffer DevicePower::Offer(TimePoint now, const StepShape& shape, Duration latency_limit) {
   CHECK(!busy_);
   CHECK_EQ(settled_, now);
   StepOffer offer;
-  if (idle_state_ == IdleState::kParked) {
-    ready_at_ = now + Nanoseconds(static_cast<int64_t>(pricer_->profile().parked_exit.value * 1e9));
-    SetIdlePower(now, IdleState::kWarm);
-    StayAwakeUntil(ready_at_);
-  }
+  Wake(now);
   if (now < ready_at_) {
     offer.kind = StepOffer::Kind::kWait;
     offer.cause = DelayCause::kWake;

@@ -71,6 +71,15 @@ class DevicePower {
   absl::StatusOr<CapChange> SetCap(TimePoint now, Power cap, TimePoint at);
   // The cap in force; one that was lowered stands here until the new one holds.
   Power cap() const { return cap_; }
+  // Sleeping, by hand; settled to `now`. Asking for an offer wakes it, too.
+  void Park(TimePoint now);
+  void Wake(TimePoint now);
+  // The least cap under which a step of this shape fits after a rest, at the lowest clock.
+  Power LeastCapFor(const StepShape& shape) const;
+  Duration LongestStep(const StepShape& shape) const;  // at the lowest clock
+  Power tdp() const;
+  Duration cap_window() const { return options_.cap_window; }
+  int64_t context() const { return pricer_->model().context; }
   // The least cap under which every step can be cut small enough to fit.
   Power min_cap() const { return min_cap_; }
 

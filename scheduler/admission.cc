@@ -52,6 +52,11 @@ std::optional<Refusal> Admit(const Request& request, const SchedulerOptions& opt
   if (!view.device_ready) {
     return Refusal{RefusalReason::kNoDevice, "no device is ready", 1, 0, Seconds(1)};
   }
+  if (view.class_closed) {
+    return Refusal{RefusalReason::kPower,
+                   "requests of this class are not taken while the power budget is short", 0, 0,
+                   std::max(view.retry_after, Seconds(1))};
+  }
   if (auto refusal = CheckShape(request, options)) {
     return refusal;
   }

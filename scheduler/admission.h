@@ -17,6 +17,7 @@ namespace scoville::scheduler {
 // What admission looks at besides the request.
 struct AdmissionView {
   bool draining = false;
+  bool class_closed = false;  // to keep a power budget
   bool device_ready = false;
   int64_t queued_requests = 0;
   int64_t queued_tokens = 0;

@@ -32,6 +32,7 @@ struct LiveRequest {
   device::BlockTable table;      // empty while queued
   bool running = false;          // on record.device; else in the queue
   bool in_step = false;          // the device may still write its blocks
+  bool evicted = false;          // leaves its device when the step under way ends
   std::optional<Outcome> dying;  // ends with this when the step under way ends
   bool paused = false;
   TimePoint paused_since;

@@ -38,6 +38,8 @@ const char* RefusalReasonName(RefusalReason reason) {
       return "invalid_field";
     case RefusalReason::kDeadlineExceeded:
       return "deadline_exceeded";
+    case RefusalReason::kPower:
+      return "power_budget";
     case RefusalReason::kDraining:
       return "server_draining";
     case RefusalReason::kNoDevice:

@@ -17,6 +17,7 @@ std::vector<DeviceLoad> Scheduler::Impl::Loads() const {
   for (const DeviceSlot& slot : devices_) {
     const device::BlockPool& kv = slot.device->kv();
     DeviceLoad load;
+    load.ready = !slot.closed;
     load.running = static_cast<int32_t>(slot.running.size());
     load.used_blocks = kv.used_blocks();
     load.free_blocks = kv.free_blocks();
@@ -84,8 +85,13 @@ void Scheduler::Impl::PlaceWaiting() {
     return;
   }
   std::vector<DeviceLoad> loads = Loads();
-  while (!waiting_.empty()) {
-    LiveRequest* live = waiting_.begin()->second;
+  auto next = waiting_.begin();
+  while (next != waiting_.end()) {
+    LiveRequest* live = next->second;
+    ++next;
+    if (prefill_limited_ && live->record.service_class == ServiceClass::kBatch) {
+      continue;  // the power budget starts no new prompts of this class
+    }
     const int32_t chosen = Route(*live, loads);
     if (chosen < 0) {
       return;  // first come, first served: nobody passes the head

@@ -49,6 +49,7 @@ enum class RefusalReason : uint8_t {
   kDeadlineExceeded,       // expired before it arrived
   kDraining,
   kNoDevice,  // no device is ready
+  kPower,     // its class is shed to keep the power budget
 };
 
 struct Refusal {

@@ -21,8 +21,11 @@ Scheduler::Impl::Impl(EventLoop* loop, std::vector<device::Device*> devices,
   CHECK_GT(options.max_step_tokens, 0);
   for (device::Device* device : devices) {
     CHECK_EQ(device->id().value, static_cast<uint32_t>(devices_.size()));
-    devices_.push_back(DeviceSlot{device, {}, {}});
+    DeviceSlot slot;
+    slot.device = device;
+    devices_.push_back(std::move(slot));
   }
+  MakeFleet();
 }
 
 Scheduler::Impl::~Impl() {
@@ -55,6 +58,7 @@ SubmitResult Scheduler::Impl::Submit(Request request) {
   const TimePoint now = loop_->Now();
   AdmissionView view;
   view.draining = draining_;
+  view.class_closed = closed_classes_[static_cast<size_t>(request.service_class)];
   view.device_ready = !devices_.empty();
   view.queued_requests = static_cast<int64_t>(waiting_.size());
   view.queued_tokens = waiting_tokens_;
@@ -84,11 +88,15 @@ SubmitResult Scheduler::Impl::Submit(Request request) {
     live->deadline_timer = loop_->RunAt(live->request.deadline, EventClass::kTimer, id.value,
                                         [this, id] { Cancel(id, Outcome::kDeadlineExceeded); });
   }
+  const bool was_idle = live_.empty();
   live_.emplace(id.value, std::move(owned));
   waiting_.emplace(live->rank(), live);
   waiting_tokens_ += live->known();
   observer_->OnAdmitted(record);
   PlaceWaiting();
+  if (was_idle) {
+    fleet_->DemandMoved();
+  }
   return SubmitResult{id, std::nullopt};
 }
 
@@ -147,6 +155,9 @@ void Scheduler::Impl::Plan(uint32_t device) {
   const auto turn =
       std::lower_bound(slot.running.begin(), slot.running.end(), slot.next_decode,
                        [](const LiveRequest* live, uint64_t rank) { return live->rank() < rank; });
+  if (prefill_limited_) {
+    limits.max_prompt_tokens = std::max<int64_t>(options_.max_step_tokens / 4, kv.block_size());
+  }
   limits.first_decode =
       turn == slot.running.end() ? 0 : static_cast<int32_t>(turn - slot.running.begin());
   FittedStep step = FitStep(slot.device, slot.running, limits, options_, loop_->Now());
@@ -175,12 +186,9 @@ void Scheduler::Impl::CommitPlan(DeviceSlot& slot, const FittedStep& step) {
   for (LiveRequest* victim : victims) {
     Preempt(victim, slot);
   }
-  if (!victims.empty() && !place_) {
+  if (!victims.empty()) {
     // Another device may have room; its plan cannot be made within this instant's planning.
-    place_ = loop_->RunAt(loop_->Now() + Nanoseconds(1), EventClass::kTimer, 0, [this] {
-      place_ = TimerId{};
-      PlaceWaiting();
-    });
+    PlaceSoon();
   }
   if (planned.empty()) {
     return;
@@ -226,6 +234,14 @@ void Scheduler::Impl::Commit(uint32_t device, std::vector<RequestId> members,
     LiveRequest* live = Find(members[i]);
     CHECK(live != nullptr);
     CommitRow(live, outcome.results[i], outcome.sequence_energy[i], outcome.record);
+    live = Find(members[i]);
+    if (live != nullptr && live->evicted) {
+      live->evicted = false;
+      Preempt(live, devices_[device]);
+    }
+  }
+  if (devices_[device].running.empty()) {
+    fleet_->DeviceEmpty(device);
   }
   PlaceWaiting();
   SchedulePlan(devices_[device]);
@@ -364,5 +380,6 @@ std::optional<RequestStatus> Scheduler::Explain(absl::string_view external_id) c
   return impl_->Explain(external_id);
 }
 const SchedulerOptions& Scheduler::options() const { return impl_->options(); }
+FleetPower& Scheduler::fleet() { return impl_->fleet(); }
 
 }  // namespace scoville::scheduler

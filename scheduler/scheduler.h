@@ -20,6 +20,7 @@
 #include "base/ids.h"
 #include "device/device.h"
 #include "scheduler/observer.h"
+#include "scheduler/power/fleet_power.h"
 #include "scheduler/request.h"
 #include "scheduler/router.h"
 
@@ -39,6 +40,7 @@ struct SchedulerOptions {
   Duration itl_target{};
   Duration ttft_target{};
   RoutePolicy routing = RoutePolicy::kLeastLoaded;
+  FleetPowerOptions fleet{};
 };
 
 struct SubmitResult {
@@ -113,7 +115,11 @@ class Scheduler {
 
   const SchedulerOptions& options() const;
 
+  // The pool's power budget: set, ask, divide. Precondition: the pool has a device.
+  FleetPower& fleet();
+
  private:
+  friend class FleetWorkLink;
   class Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -4,6 +4,7 @@
 #ifndef SCOVILLE_SCHEDULER_SCHEDULER_IMPL_H_
 #define SCOVILLE_SCHEDULER_SCHEDULER_IMPL_H_
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "device/device.h"
 #include "scheduler/live_request.h"
 #include "scheduler/observer.h"
+#include "scheduler/power/fleet_power.h"
 #include "scheduler/router.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/step_fitting.h"
@@ -40,11 +42,20 @@ class Scheduler::Impl {
   std::optional<RequestStatus> Explain(absl::string_view external_id) const;
   const SchedulerOptions& options() const { return options_; }
 
+  // power_shedding.cc: what the power budget asks of the work.
+  FleetPower& fleet();
+  DeviceLoadView PowerLoadOf(uint32_t device) const;
+  void CloseDevice(uint32_t device, bool closed);
+  void Evict(uint32_t device);
+  void CloseAdmission(const std::array<bool, kTierCount>& closed);
+  void LimitPrefill(bool limited);
+
  private:
   // One device and the sequences placed on it, highest rank (oldest) first.
   struct DeviceSlot {
     device::Device* device;
     std::vector<LiveRequest*> running;
+    bool closed = false;       // takes nothing new: the power budget lets it run empty
     TimerId plan;              // pending plan event
     uint64_t next_decode = 0;  // rank whose turn it is where a step holds not all decodes
     // Why the device's next step does not begin yet; kNone: nothing holds it.
@@ -67,6 +78,12 @@ class Scheduler::Impl {
   void Plan(uint32_t device);
   void CommitPlan(DeviceSlot& slot, const FittedStep& step);
   void Preempt(LiveRequest* live, DeviceSlot& slot);
+
+  void MakeFleet();
+  device::StepShape DecodesOf(const DeviceSlot& slot) const;
+  // Plans an idle device anew: what it may draw has changed.
+  void PlanAgain(DeviceSlot& slot);
+  void PlaceSoon();
 
   // The one place that takes a step's results in.
   void Commit(uint32_t device, std::vector<RequestId> members, device::StepOutcome outcome);
@@ -96,6 +113,12 @@ class Scheduler::Impl {
   TimerId place_;  // pending placement after a preemption
   uint64_t next_id_ = 1;
   bool draining_ = false;
+  // What the power budget has shed.
+  std::array<bool, kTierCount> closed_classes_{};
+  bool prefill_limited_ = false;
+  std::unique_ptr<FleetWork> fleet_work_;
+  std::vector<std::unique_ptr<PowerControlledDevice>> fleet_devices_;
+  std::unique_ptr<FleetPower> fleet_;
   // For retry_after: when requests last ended, and the smoothed gap between two ends.
   TimePoint last_end_;
   Duration end_gap_ = Milliseconds(100);

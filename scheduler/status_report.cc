@@ -70,6 +70,13 @@ void Scheduler::Impl::ExplainQueued(const LiveRequest& live, RequestStatus& stat
                                     status.rank);
     return;
   }
+  const bool shed = prefill_limited_ && live.record.service_class == ServiceClass::kBatch;
+  if (shed || std::all_of(devices_.begin(), devices_.end(),
+                          [](const DeviceSlot& slot) { return slot.closed; })) {
+    status.wait = WaitReason::kPower;
+    status.detail = "the power budget starts no work of this class now";
+    return;
+  }
   const Placement placement = PlacementOf(live);
   const std::vector<DeviceLoad> loads = Loads();
   const bool any_slot = std::any_of(loads.begin(), loads.end(), [&](const DeviceLoad& d) {

@@ -31,6 +31,7 @@ constexpr std::array<ReasonHint, 14> kHints = {{
     {"KV_EXHAUSTED", "the pool's KV memory is full"},
     {"SLOW_CONSUMER", "the answer was not read fast enough"},
     {"SERVER_DRAINING", "the daemon is shutting down; ask another or wait for its successor"},
+    {"POWER_BUDGET", "the pool sheds this class to keep its power budget; try again later"},
     {"NO_DEVICE", "no device is ready; `scoville pool` shows their states"},
     {"MODEL_NOT_READY", "the model is still loading; `scoville health --ready --wait 60s` waits"},
     {"DEADLINE_EXCEEDED", "allow more time with --timeout or ask for fewer tokens"},

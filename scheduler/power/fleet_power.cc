@@ -366,6 +366,15 @@ void FleetPower::Send(absl::Span<const CapCommand> commands, TimePoint now) {
   }
 }
 
+bool FleetPower::AnyWork() const {
+  for (const Slot& slot : slots_) {
+    if (!work_->LoadOf(slot.device->id()).idle()) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void FleetPower::Arm(TimePoint now) {
   TimePoint next = TimePoint::Max();
   if (const std::optional<TimePoint> change = book_.NextChange()) {
@@ -374,7 +383,8 @@ void FleetPower::Arm(TimePoint now) {
   if (!steps_.empty()) {
     next = std::min(next, steps_.front().when);
   }
-  if (any_budget() && options_.rebalance > Duration()) {
+  // Without work nothing moves: DemandMoved() starts it again.
+  if (any_budget() && options_.rebalance > Duration() && AnyWork()) {
     next = std::min(next, std::max(next_division_, now + Nanoseconds(1)));
   }
   if (timer_) {

@@ -137,6 +137,7 @@ class FleetPower {
   std::vector<Power> Targets(absl::Span<const DevicePowerView> views) const;
   void WakeOnes(TimePoint now);
   void Send(absl::Span<const CapCommand> commands, TimePoint now);
+  bool AnyWork() const;
   void Arm(TimePoint now);
 
   EventLoop* const loop_;

@@ -32,6 +32,8 @@ constexpr std::array<ErrorRow, kErrorReasons> kTable = {{
      RetryRule::kNo},
     {R::kNoDevice, "NO_DEVICE", C::kUnavailable, 503, kServerType, "no_device",
      RetryRule::kOneSecond},
+    {R::kPowerBudget, "POWER_BUDGET", C::kUnavailable, 503, kServerType, "power_budget",
+     RetryRule::kComputed},
     {R::kModelNotReady, "MODEL_NOT_READY", C::kUnavailable, 503, kServerType, "model_not_ready",
      RetryRule::kOneSecond},
     {R::kServerDraining, "SERVER_DRAINING", C::kUnavailable, 503, kServerType, "server_draining",

@@ -32,6 +32,7 @@ enum class ErrorReason : uint8_t {
   kQueueFull,
   kSlowConsumer,
   kNoDevice,
+  kPowerBudget,
   kModelNotReady,
   kServerDraining,
   kDeviceLost,

@@ -26,6 +26,8 @@ ErrorReason ReasonOf(RefusalReason reason) {
       return ErrorReason::kServerDraining;
     case RefusalReason::kNoDevice:
       return ErrorReason::kNoDevice;
+    case RefusalReason::kPower:
+      return ErrorReason::kPowerBudget;
   }
   return ErrorReason::kInternal;
 }

@@ -62,6 +62,7 @@ TEST(ServiceError, RefusalsKeepTheirNumbersAndTheirRetryTime) {
 
   EXPECT_EQ(ErrorOfRefusal(RefusalOf(RefusalReason::kDraining)).retry_after, Seconds(1));
   EXPECT_EQ(ErrorOfRefusal(RefusalOf(RefusalReason::kNoDevice)).reason, ErrorReason::kNoDevice);
+  EXPECT_EQ(ErrorOfRefusal(RefusalOf(RefusalReason::kPower)).reason, ErrorReason::kPowerBudget);
   // No time makes a prompt shorter.
   const ServiceError context = ErrorOfRefusal(RefusalOf(RefusalReason::kContextLengthExceeded));
   EXPECT_EQ(context.retry_after, Duration());

@@ -1,0 +1,117 @@
+// What a power budget asks of the work: loads as it sees them, closed devices and classes, smaller
+// prompts, sequences that have to leave.
+#include <algorithm>
+
+#include "base/status_macros.h"
+#include "scheduler/fleet_link.h"
+#include "scheduler/scheduler_impl.h"
+
+namespace scoville::scheduler {
+
+FleetPower& Scheduler::Impl::fleet() { return *fleet_; }
+
+void Scheduler::Impl::MakeFleet() {
+  fleet_work_ = std::make_unique<FleetWorkLink>(this);
+  std::vector<PowerControlledDevice*> devices;
+  Power budget;
+  for (DeviceSlot& slot : devices_) {
+    const uint32_t index = slot.device->id().value;
+    fleet_devices_.push_back(std::make_unique<FleetDevice>(
+        loop_, slot.device, options_.max_step_tokens,
+        [this, index] { return DecodesOf(devices_[index]); },
+        [this, index](uint32_t) { PlanAgain(devices_[index]); }));
+    devices.push_back(fleet_devices_.back().get());
+    budget += devices.back()->MaxCap();
+  }
+  if (devices.empty()) {
+    return;
+  }
+  const BudgetTree all = BudgetTree::Flat(budget, static_cast<uint32_t>(devices.size()));
+  absl::StatusOr<std::unique_ptr<FleetPower>> fleet =
+      FleetPower::Create(loop_, all, std::move(devices), fleet_work_.get(), options_.fleet);
+  CHECK(fleet.ok());
+  fleet_ = *std::move(fleet);
+}
+
+// All decodes of a device as one step, by sums that are kept anyway.
+device::StepShape Scheduler::Impl::DecodesOf(const DeviceSlot& slot) const {
+  device::StepShape shape;
+  for (const LiveRequest* live : slot.running) {
+    shape.Add(device::SequenceWork{device::StepRole::kDecode, live->known() - 1, 1, 1, 0},
+              slot.device->rules());
+  }
+  return shape;
+}
+
+DeviceLoadView Scheduler::Impl::PowerLoadOf(uint32_t device) const {
+  const DeviceSlot& slot = devices_[device];
+  DeviceLoadView load;
+  if (slot.running.empty()) {
+    return load;
+  }
+  const Duration step = slot.device->power().SustainedStep(DecodesOf(slot));
+  const int64_t each = 1'000'000'000'000 / std::max<int64_t>(1, step.value());  // millitokens/s
+  for (const LiveRequest* live : slot.running) {
+    const size_t tier = static_cast<size_t>(live->record.service_class);
+    load.running[tier] += 1;
+    load.millitokens_per_second[tier] += each;
+    load.drain_time = std::max(load.drain_time, step * (live->last_token - live->computed));
+  }
+  return load;
+}
+
+void Scheduler::Impl::PlanAgain(DeviceSlot& slot) {
+  if (slot.device->busy() || slot.running.empty()) {
+    return;
+  }
+  const uint32_t index = slot.device->id().value;
+  loop_->Cancel(slot.plan);
+  // A budget divides after all plans of its instant.
+  slot.plan = loop_->RunAt(loop_->Now() + Nanoseconds(1), EventClass::kPlan, index,
+                           [this, index] { Plan(index); });
+}
+
+void Scheduler::Impl::PlaceSoon() {
+  if (!place_) {
+    place_ = loop_->RunAt(loop_->Now() + Nanoseconds(1), EventClass::kTimer, 0, [this] {
+      place_ = TimerId{};
+      PlaceWaiting();
+    });
+  }
+}
+
+void Scheduler::Impl::CloseDevice(uint32_t device, bool closed) {
+  devices_[device].closed = closed;
+  if (!closed) {
+    PlaceSoon();
+  }
+}
+
+void Scheduler::Impl::Evict(uint32_t device) {
+  DeviceSlot& slot = devices_[device];
+  std::vector<LiveRequest*> leaving;
+  for (LiveRequest* live : slot.running) {
+    if (live->in_step) {
+      live->evicted = true;  // leaves when the step ends
+    } else {
+      leaving.push_back(live);
+    }
+  }
+  for (LiveRequest* live : leaving) {
+    Preempt(live, slot);
+  }
+  PlaceSoon();
+}
+
+void Scheduler::Impl::CloseAdmission(const std::array<bool, kTierCount>& closed) {
+  closed_classes_ = closed;
+}
+
+void Scheduler::Impl::LimitPrefill(bool limited) {
+  prefill_limited_ = limited;
+  if (!limited) {
+    PlaceSoon();
+  }
+}
+
+}  // namespace scoville::scheduler
