@@ -177,6 +177,21 @@ absl::StatusOr<v1::ExplainResponse> Client::Explain(const v1::ExplainRequest& re
   return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::Explain, request, options);
 }
 
+absl::StatusOr<v1::SetPowerBudgetResponse> Client::SetPowerBudget(
+    const v1::SetPowerBudgetRequest& request, const CallOptions& options) {
+  return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::SetPowerBudget, request, options);
+}
+
+absl::StatusOr<v1::GetPowerBudgetResponse> Client::GetPowerBudget(const CallOptions& options) {
+  return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::GetPowerBudget,
+                      v1::GetPowerBudgetRequest(), options);
+}
+
+absl::StatusOr<v1::SetDevicePowerCapResponse> Client::SetDevicePowerCap(
+    const v1::SetDevicePowerCapRequest& request, const CallOptions& options) {
+  return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::SetDevicePowerCap, request, options);
+}
+
 absl::StatusOr<Health> Client::CheckHealth(absl::string_view service, const CallOptions& options) {
   grpc::health::v1::HealthCheckRequest request;
   request.set_service(std::string(service));

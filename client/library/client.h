@@ -40,8 +40,13 @@ class ExplainResponse;
 class Final;
 class GenerateRequest;
 class GetPoolRequest;
+class GetPowerBudgetResponse;
 class ListModelsResponse;
 class PoolState;
+class SetDevicePowerCapRequest;
+class SetDevicePowerCapResponse;
+class SetPowerBudgetRequest;
+class SetPowerBudgetResponse;
 class TokenizeRequest;
 class TokenizeResponse;
 class WatchPoolRequest;
@@ -96,6 +101,13 @@ class Client {
                          const PoolCallback& on_state);
   absl::StatusOr<v1::ExplainResponse> Explain(const v1::ExplainRequest& request,
                                               const CallOptions& options);
+
+  // The answer of a dry run and of the real call are the same.
+  absl::StatusOr<v1::SetPowerBudgetResponse> SetPowerBudget(
+      const v1::SetPowerBudgetRequest& request, const CallOptions& options);
+  absl::StatusOr<v1::GetPowerBudgetResponse> GetPowerBudget(const CallOptions& options);
+  absl::StatusOr<v1::SetDevicePowerCapResponse> SetDevicePowerCap(
+      const v1::SetDevicePowerCapRequest& request, const CallOptions& options);
 
   // Of grpc.health.v1: "" is the whole daemon, "model/<id>" a model.
   absl::StatusOr<Health> CheckHealth(absl::string_view service, const CallOptions& options);

@@ -17,6 +17,7 @@
 #include "base/units.h"
 #include "device/device_pool.h"
 #include "model/loaded_model.h"
+#include "scheduler/fleet/pool_power.h"
 #include "scheduler/observer.h"
 #include "scheduler/scheduler.h"
 
@@ -52,6 +53,7 @@ class Engine {
   // Engine thread only.
   scheduler::Scheduler& scheduler();
   device::DevicePool& pool();
+  scheduler::FleetPower& fleet_power();
 
  private:
   class Impl;

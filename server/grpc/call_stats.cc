@@ -21,6 +21,9 @@ constexpr std::array<MethodName, kMethods> kNames = {{
     {kPool, "GetPool", "unary"},
     {kPool, "WatchPool", "server_stream"},
     {kPool, "Explain", "unary"},
+    {kPool, "SetPowerBudget", "unary"},
+    {kPool, "GetPowerBudget", "unary"},
+    {kPool, "SetDevicePowerCap", "unary"},
 }};
 
 constexpr std::array<const char*, 17> kCodes = {

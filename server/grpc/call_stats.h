@@ -22,8 +22,11 @@ enum class Method : uint8_t {
   kGetPool,
   kWatchPool,
   kExplain,
+  kSetPowerBudget,
+  kGetPowerBudget,
+  kSetDevicePowerCap,
 };
-inline constexpr size_t kMethods = 8;
+inline constexpr size_t kMethods = 11;
 
 class CallStats {
  public:

@@ -1,5 +1,6 @@
 // The calls of this server, each kind in a source of its own: completion_call.cc (Generate, Chat),
-// unary_methods.cc (Tokenize, Detokenize, ListModels, GetPool, Explain), watch_call.cc (WatchPool).
+// unary_methods.cc (Tokenize, Detokenize, ListModels, GetPool, Explain), watch_call.cc (WatchPool),
+// power_calls.cc (SetPowerBudget, GetPowerBudget, SetDevicePowerCap).
 //
 // Each function waits for `count` calls of each method on each queue; a call that arrives arms its
 // successor. Queues alternate, so that the calls of one connection spread over all threads, whose
@@ -18,6 +19,7 @@ struct Services;
 void ArmCompletionCalls(Services* services, CallContext* shared, int count);
 void ArmUnaryCalls(Services* services, CallContext* shared, int count);
 void ArmWatchCalls(Services* services, CallContext* shared, int count);
+void ArmPowerCalls(Services* services, CallContext* shared, int count);
 
 }  // namespace scoville::server
 

@@ -93,6 +93,7 @@ class GrpcServer::Impl {
     ArmCompletionCalls(&services_, &shared_, kArmedStreams);
     ArmUnaryCalls(&services_, &shared_, kArmedUnary);
     ArmWatchCalls(&services_, &shared_, kArmedUnary);
+    ArmPowerCalls(&services_, &shared_, kArmedUnary);
     for (const auto& thread : shared_.threads) {
       thread->Start();
     }
