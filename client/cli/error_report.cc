@@ -18,7 +18,7 @@ struct ReasonHint {
   absl::string_view hint;
 };
 
-constexpr std::array<ReasonHint, 14> kHints = {{
+constexpr std::array<ReasonHint, 15> kHints = {{
     {"MODEL_NOT_FOUND", "`scoville models` lists what the daemon serves"},
     {"REQUEST_NOT_FOUND", "only a request that is queued or running can be explained"},
     {"CONTEXT_LENGTH_EXCEEDED",

@@ -41,7 +41,6 @@ class Engine::Impl {
       if (status.ok()) {
         loop_.Run();
       }
-      power_.reset();
       scheduler_.reset();
       pool_.reset();
       compute_.reset();
@@ -57,7 +56,6 @@ class Engine::Impl {
   std::unique_ptr<ComputePool> compute_;
   std::unique_ptr<device::DevicePool> pool_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
-  std::unique_ptr<scheduler::PoolPower> power_;
 
  private:
   absl::Status Build(const EngineOptions& options, const model::LoadedModel& model,
@@ -73,10 +71,6 @@ class Engine::Impl {
     scheduler_options.max_step_tokens = options.pool.max_step_tokens;
     scheduler_ = std::make_unique<scheduler::Scheduler>(&loop_, pool_->devices(), scheduler_options,
                                                         observer);
-    scheduler::PoolPowerOptions power_options;
-    power_options.cap_window = options.pool.power.cap_window;
-    ASSIGN_OR_RETURN(power_, scheduler::PoolPower::Create(&loop_, pool_->devices(),
-                                                          scheduler_.get(), power_options));
     return absl::OkStatus();
   }
 
@@ -137,6 +131,6 @@ TimePoint Engine::Now() const { return impl_->loop_.RealNow(); }
 TimePoint Engine::LastTurn() const { return impl_->loop_.LastTurn(); }
 scheduler::Scheduler& Engine::scheduler() { return *impl_->scheduler_; }
 device::DevicePool& Engine::pool() { return *impl_->pool_; }
-scheduler::FleetPower& Engine::fleet_power() { return impl_->power_->fleet(); }
+scheduler::FleetPower& Engine::fleet_power() { return impl_->scheduler_->fleet(); }
 
 }  // namespace scoville::server

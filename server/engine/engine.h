@@ -17,7 +17,6 @@
 #include "base/units.h"
 #include "device/device_pool.h"
 #include "model/loaded_model.h"
-#include "scheduler/fleet/pool_power.h"
 #include "scheduler/observer.h"
 #include "scheduler/scheduler.h"
 

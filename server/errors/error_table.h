@@ -40,7 +40,7 @@ enum class ErrorReason : uint8_t {
   kCancelled,
   kInternal,
 };
-inline constexpr size_t kErrorReasons = 16;
+inline constexpr size_t kErrorReasons = 17;
 
 enum class RetryRule : uint8_t {
   kNo,

@@ -72,7 +72,9 @@ void WriteStalls(const std::vector<DeviceStatus>& devices, FamilyWriter& out) {
     add("comm", d.stalls.comm);
     add("fixed", d.stalls.fixed);
     add("throttle", d.stalls.throttle);
-    add("idle", d.idle_time);
+    add("cap_wait", d.idle.cap_wait);
+    add("parked", d.idle.parked);
+    add("idle", d.idle_time - d.idle.cap_wait - d.idle.parked);
   }
 }
 

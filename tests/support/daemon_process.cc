@@ -148,7 +148,10 @@ std::string DaemonProcess::address() const { return absl::StrCat("127.0.0.1:", g
 std::string DaemonProcess::Log() const { return ReadWholeFile(directory_ + "/log"); }
 
 double DaemonProcess::Metric(absl::string_view name, absl::string_view labels) const {
-  const std::string body = HttpGet(http_port_, "/metrics").body;
+  return MetricOf(HttpGet(http_port_, "/metrics").body, name, labels);
+}
+
+double MetricOf(absl::string_view body, absl::string_view name, absl::string_view labels) {
   double sum = std::numeric_limits<double>::quiet_NaN();
   for (absl::string_view line : absl::StrSplit(body, '\n')) {
     const size_t blank = line.rfind(' ');

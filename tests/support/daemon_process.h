@@ -24,6 +24,10 @@ struct HttpAnswer {
 // GET over a fresh connection to 127.0.0.1.
 HttpAnswer HttpGet(int port, absl::string_view path);
 
+// The value of a series in the text of /metrics, summed over all label sets that contain `labels`
+// (text such as bucket="idle"; empty: all); NaN if there is none.
+double MetricOf(absl::string_view body, absl::string_view name, absl::string_view labels = "");
+
 // A port of 127.0.0.1 that nobody listens on right now.
 int FreePort();
 
@@ -56,8 +60,7 @@ class DaemonProcess {
   int Wait(Duration limit) { return child_.Wait(limit); }
   bool running() { return child_.running(); }
 
-  // The value of a series of /metrics, summed over all label sets that contain `labels` (text such
-  // as bucket="idle"; empty: all); NaN if there is none.
+  // MetricOf a fresh scrape.
   double Metric(absl::string_view name, absl::string_view labels = "") const;
 
  private:
