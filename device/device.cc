@@ -288,7 +288,7 @@ DeviceStatus Device::Impl::Status() {
   s.idle = power_->idle();
   s.stalls = stalls_;
   s.busy_time = busy_time_;
-  s.idle_time = power_->idle().time();
+  s.idle_time = power_->idle().duration();
   s.lag = lag_;
   s.steps = steps_;
   s.kv_blocks_total = kv_.num_blocks();

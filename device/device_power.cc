@@ -354,6 +354,12 @@ StepOffer DevicePower::OfferUnderCap(TimePoint now, const StepShape& shape, Dura
   if (!decided) {
     decision = policy_->Choose(now, candidates_);
   }
+  return OfferOf(now, shape, decision, leakage, ceiling, paces);
+}
+
+StepOffer DevicePower::OfferOf(TimePoint now, const StepShape& shape, const CapDecision& decision,
+                               double leakage, int ceiling, bool paces) {
+  StepOffer offer;
   offer.why = decision.why;
   offer.sentence = decision.Sentence(now, candidates_);
   if (decision.kind == CapDecision::Kind::kNever) {

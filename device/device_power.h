@@ -123,6 +123,9 @@ class DevicePower {
   StepOffer OfferUnderCap(TimePoint now, const StepShape& shape, Duration latency_limit,
                           int ceiling, double leakage);
   Duration PaceOf(const StepCandidate& candidate) const;
+  // What the governor decided, in the terms of the step; the candidates are still there.
+  StepOffer OfferOf(TimePoint now, const StepShape& shape, const CapDecision& decision,
+                    double leakage, int ceiling, bool paces);
   bool WouldTrip(TimePoint now, const StepCandidate& candidate) const;
   Power MinCapOf() const;
 

@@ -72,7 +72,7 @@ struct IdleTotals {
   Energy parked_energy;
   Energy cap_wait_energy;
 
-  Duration time() const { return warm + parked + cap_wait; }
+  Duration duration() const { return warm + parked + cap_wait; }
   Energy energy() const { return warm_energy + parked_energy + cap_wait_energy; }
 };
 
