@@ -226,6 +226,23 @@ absl::Status ReadRequests(const YamlMap& root, Scenario* scenario) {
   return absl::OkStatus();
 }
 
+absl::Status ReadBudget(const YamlMap& map, scheduler::PowerRequest* budget) {
+  RETURN_IF_ERROR(map.Require("watts", &budget->watts));
+  if (budget->watts <= Power()) {
+    return map.Error("watts", "must be above 0 W");
+  }
+  Duration by;
+  RETURN_IF_ERROR(ReadDuration(map, "by", &by));
+  if (by > Duration()) {
+    budget->by = by;
+  }
+  RETURN_IF_ERROR(map.Read("ramp_per_second", &budget->ramp_per_second));
+  if (budget->ramp_per_second < Power()) {
+    return map.Error("ramp_per_second", "must not be below 0 W");
+  }
+  return map.Read("best_effort", &budget->best_effort);
+}
+
 absl::Status ReadEvents(const YamlMap& root, Scenario* scenario) {
   std::vector<std::string> ids;
   for (const WrittenRequest& request : scenario->requests) {
@@ -239,7 +256,7 @@ absl::Status ReadEvents(const YamlMap& root, Scenario* scenario) {
     size_t kind = 0;
     RETURN_IF_ERROR(map.Require("at", &at));
     RETURN_IF_ERROR(ReadDuration(map, "at", &at));
-    RETURN_IF_ERROR(map.RequireChoice("do", {"cancel", "drain", "end_all"}, &kind));
+    RETURN_IF_ERROR(map.RequireChoice("do", {"cancel", "drain", "end_all", "power_budget"}, &kind));
     event.at = TimePoint() + at;
     event.kind = static_cast<EventKind>(kind);
     if (event.kind == EventKind::kCancel) {
@@ -248,6 +265,9 @@ absl::Status ReadEvents(const YamlMap& root, Scenario* scenario) {
         return map.Error("request", absl::StrCat("no written request has this id",
                                                  DidYouMean(event.request, ids)));
       }
+    }
+    if (event.kind == EventKind::kPowerBudget) {
+      RETURN_IF_ERROR(ReadBudget(map, &event.budget));
     }
     scenario->events.push_back(std::move(event));
   }
@@ -258,10 +278,9 @@ absl::Status ReadEvents(const YamlMap& root, Scenario* scenario) {
 absl::Status CheckWhole(const YamlMap& root, const Scenario& scenario) {
   if (scenario.requests.empty() && scenario.workload.requests == 0 &&
       scenario.azure_trace.empty() && scenario.request_trace.empty()) {
-    return root.Error(
-        "workload",
-        "the scenario has no traffic: give workload.requests, workload.azure_trace, "
-        "workload.request_trace or requests");
+    return root.Error("workload",
+                      "the scenario has no traffic: give workload.requests, workload.azure_trace, "
+                      "workload.request_trace or requests");
   }
   const bool functional = scenario.pool.executor == device::ExecutorKind::kFunctional;
   if (!scenario.card.empty() && functional) {

@@ -41,15 +41,17 @@ struct WrittenRequest {
 
 // Something that happens to the run from outside.
 enum class EventKind : uint8_t {
-  kCancel,  // the client of one request goes away
-  kDrain,   // new requests are refused from now on
-  kEndAll,  // the drain's deadline: what is left ends
+  kCancel,       // the client of one request goes away
+  kDrain,        // new requests are refused from now on
+  kEndAll,       // the drain's deadline: what is left ends
+  kPowerBudget,  // the pool's devices may draw so much together
 };
 
 struct ScenarioEvent {
   TimePoint at;
   EventKind kind = EventKind::kCancel;
-  std::string request;  // of a cancel: the id of a written request
+  std::string request;             // of a cancel: the id of a written request
+  scheduler::PowerRequest budget;  // of a power budget
 };
 
 // Service levels; zero: not asked for.
@@ -70,7 +72,7 @@ struct Scenario {
   // Paths; one of them replaces the generated arrivals and lengths.
   std::string azure_trace;
   std::string request_trace;
-  double trace_speed = 1;             // 2: twice the rate
+  double trace_speed = 1;   // 2: twice the rate
   double cancel_share = 0;  // of the workload's requests, cancelled at a drawn moment of their life
   Duration cancel_within = Seconds(1);  // after arrival
   Duration deadline;                    // of the workload's requests, after arrival; zero: none

@@ -157,8 +157,8 @@ absl::Status Run::MakePool() {
   options.vocabulary = model_.config.vocabulary;
   scheduler_.emplace(&loop_, pool_->devices(), options, &result_.records);
   const device::Profile& profile = pool_->profile();
-  const double overhead = profile.overhead_power.value *
-                          static_cast<double>(scenario_.pool.parallelism.chips);
+  const double overhead =
+      profile.overhead_power.value * static_cast<double>(scenario_.pool.parallelism.chips);
   result_.profile = {profile.name, profile.content_hash.ToString(),
                      std::string(device::NumberStatusName(profile.weakest)),
                      static_cast<int32_t>(scenario_.pool.parallelism.chips),
@@ -226,6 +226,14 @@ void Run::Apply(const ScenarioEvent& event) {
       return;
     case EventKind::kEndAll:
       scheduler_->EndAll(scheduler::Outcome::kDraining);
+      return;
+    case EventKind::kPowerBudget:
+      if (const auto answer = scheduler_->fleet().Set(event.budget); !answer.ok()) {
+        violation_ = answer.status();
+      } else if (!answer->would_apply) {
+        violation_ = absl::InvalidArgumentError(
+            absl::StrCat("the power budget cannot be kept: ", answer->summary));
+      }
       return;
   }
 }
