@@ -13,6 +13,7 @@ constexpr char kExamples[] =
     "  scoville run \"Why is the sky blue?\"     stream one answer\n"
     "  scoville run                            chat\n"
     "  scoville pool -l 1                      watch the devices\n"
+    "  scoville power set 1200 --by 30s        a budget for the fleet\n"
     "  scoville models --json                  for scripts\n"
     "  scoville profile show h100-sxm          an accelerator's numbers, no daemon needed\n"
     "\n"
@@ -27,6 +28,7 @@ int RunCli(int argc, char** argv) {
   DefineTokenize(&line);
   DefineModels(&line);
   DefinePool(&line);
+  DefinePower(&line);
   DefineExplain(&line);
   DefineHealth(&line);
   DefineProfile(&line);

@@ -14,7 +14,7 @@ constexpr int64_t kMaxStairs = 1'000;
 constexpr int64_t kMillion = 1'000'000;
 
 std::string SecondsText(Duration d) {
-  return d >= kUnknownTime ? "an unknown time" : absl::StrFormat("%.3g s", ToSeconds(d));
+  return d >= kUnknownTime ? "an unknown time" : absl::StrFormat("%.4g s", ToSeconds(d));
 }
 
 absl::Status CheckRequest(const PowerRequest& request) {

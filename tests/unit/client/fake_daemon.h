@@ -36,10 +36,12 @@ class FakeDaemon final : public v1::Completions::Service, public v1::Pool::Servi
   int chunks = 3;         // of an answer
   bool endless = false;   // chunks until the client goes
   bool no_final = false;  // end with OK but without the final message
+  v1::SetPowerBudgetResponse power_answer;
 
   // What was seen.
   std::atomic<int> cancelled = 0;
   std::string last_request_id;
+  v1::SetPowerBudgetRequest last_power;
 
   grpc::Status Generate(grpc::ServerContext* context, const v1::GenerateRequest*,
                         grpc::ServerWriter<v1::GenerateResponse>* writer) override {
@@ -66,6 +68,20 @@ class FakeDaemon final : public v1::Completions::Service, public v1::Pool::Servi
     }
     ++cancelled;
     return grpc::Status::CANCELLED;
+  }
+  grpc::Status SetPowerBudget(grpc::ServerContext*, const v1::SetPowerBudgetRequest* request,
+                              v1::SetPowerBudgetResponse* response) override {
+    last_power = *request;
+    *response = power_answer;
+    return status;
+  }
+  // A budget leaves 250 W of what is asked for.
+  grpc::Status SetDevicePowerCap(grpc::ServerContext*, const v1::SetDevicePowerCapRequest* request,
+                                 v1::SetDevicePowerCapResponse* response) override {
+    response->set_ceiling_milliwatts(request->cap_milliwatts());
+    response->set_cap_milliwatts(250'000);
+    response->set_effective_in_ns(1'500'000'000);
+    return status;
   }
 
  private:
