@@ -21,7 +21,7 @@ struct PowerOptions {
   Duration cap_window = Seconds(1);
   GovernorKind governor = GovernorKind::kPredictive;
   CapMode mode = CapMode::kPerf;
-  Duration park_after{};      // of idling; zero: stays warm
+  Duration park_after{};    // of idling; zero: stays warm
   bool keep_trace = false;  // every piece of power and every cap, for an audit afterwards
 };
 

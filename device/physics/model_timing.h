@@ -63,7 +63,7 @@ struct ModelTiming {
   ShapeRules rules;  // block and query tiles and the window that StepShape sums by
   int64_t layers = 0;
   int64_t context = 0;  // longest sequence
-  int64_t chips = 1;  // T
+  int64_t chips = 1;    // T
   std::array<LayerTiming, model::kMaxLayerGroups> groups;
   int group_count = 0;
 

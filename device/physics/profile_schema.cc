@@ -400,8 +400,9 @@ absl::StatusOr<Profile> WithNumbers(const Profile& profile,
     return absl::InvalidArgumentError(absl::StrCat(profile.name, ": ", key, ": ", what));
   };
   for (const auto& [key, value] : values) {
-    const auto field = std::find_if(fields.begin(), fields.end(),
-                                    [&](const internal::Field& f) { return key == f.key; });
+    const auto field =
+        std::find_if(fields.begin(), fields.end(),
+                     [&, key = key](const internal::Field& f) { return key == f.key; });
     if (field == fields.end() || !(value >= field->low && value <= field->high)) {
       return fail(key, field == fields.end() ? "no such number" : "makes no sense");
     }

@@ -83,7 +83,7 @@ absl::StatusOr<std::unique_ptr<FleetPower>> FleetPower::Create(
 }
 
 FleetPower::FleetPower(EventLoop* loop, BudgetTree tree,
-                       std::vector<PowerControlledDevice*> devices, FleetWork* work,
+                       const std::vector<PowerControlledDevice*>& devices, FleetWork* work,
                        const FleetPowerOptions& options)
     : loop_(loop),
       tree_(std::move(tree)),

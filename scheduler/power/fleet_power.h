@@ -120,7 +120,7 @@ class FleetPower {
     Power limit;
   };
 
-  FleetPower(EventLoop* loop, BudgetTree tree, std::vector<PowerControlledDevice*> devices,
+  FleetPower(EventLoop* loop, BudgetTree tree, const std::vector<PowerControlledDevice*>& devices,
              FleetWork* work, const FleetPowerOptions& options);
 
   std::vector<DevicePowerView> Views() const;

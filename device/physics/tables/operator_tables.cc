@@ -63,7 +63,7 @@ absl::Status ReadText(const std::string& path, std::string* text) {
 
 absl::Status ReadOptional(const std::string& path, std::optional<std::string>* text) {
   std::string found;
-  const absl::Status status = ReadText(path, &found);
+  absl::Status status = ReadText(path, &found);
   if (absl::IsNotFound(status)) {
     return absl::OkStatus();
   }
