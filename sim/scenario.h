@@ -51,7 +51,7 @@ struct ScenarioEvent {
   TimePoint at;
   EventKind kind = EventKind::kCancel;
   std::string request;             // of a cancel: the id of a written request
-  scheduler::PowerRequest budget;  // of a power budget
+  scheduler::PowerRequest budget{};  // of a power budget
 };
 
 // Service levels; zero: not asked for.
