@@ -26,11 +26,10 @@ device::StepShape UsualDecodes(const device::ShapeRules& rules, int64_t context)
 
 }  // namespace
 
-FleetDevice::FleetDevice(EventLoop* loop, device::Device* device, int64_t max_step_tokens,
+FleetDevice::FleetDevice(device::Device* device, int64_t max_step_tokens,
                          std::function<device::StepShape()> decodes,
                          std::function<void(uint32_t)> cap_changed)
-    : loop_(loop),
-      device_(device),
+    : device_(device),
       decodes_(std::move(decodes)),
       cap_changed_(std::move(cap_changed)),
       cap_(device->power().cap()) {

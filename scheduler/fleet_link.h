@@ -20,7 +20,7 @@ namespace scoville::scheduler {
 class FleetDevice final : public PowerControlledDevice {
  public:
   // `cap_changed` runs after every change of cap, with the device's number.
-  FleetDevice(EventLoop* loop, device::Device* device, int64_t max_step_tokens,
+  FleetDevice(device::Device* device, int64_t max_step_tokens,
               std::function<device::StepShape()> decodes,
               std::function<void(uint32_t)> cap_changed);
 
@@ -38,7 +38,6 @@ class FleetDevice final : public PowerControlledDevice {
   void Wake(TimePoint now) override;
 
  private:
-  EventLoop* const loop_;
   device::Device* const device_;
   const std::function<device::StepShape()> decodes_;
   const std::function<void(uint32_t)> cap_changed_;

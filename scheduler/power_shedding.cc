@@ -17,8 +17,7 @@ void Scheduler::Impl::MakeFleet() {
   for (DeviceSlot& slot : devices_) {
     const uint32_t index = slot.device->id().value;
     fleet_devices_.push_back(std::make_unique<FleetDevice>(
-        loop_, slot.device, options_.max_step_tokens,
-        [this, index] { return DecodesOf(devices_[index]); },
+        slot.device, options_.max_step_tokens, [this, index] { return DecodesOf(devices_[index]); },
         [this, index](uint32_t) { PlanAgain(devices_[index]); }));
     devices.push_back(fleet_devices_.back().get());
     budget += devices.back()->MaxCap();

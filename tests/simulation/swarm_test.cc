@@ -73,9 +73,9 @@ class World {
       scenario.deadline = Nanoseconds(Between(1, 60'000'000));
     }
     if (Between(0, 5) == 0) {
-      scenario.events.push_back({TimePoint(Between(0, 20'000'000)), EventKind::kDrain, ""});
+      scenario.events.push_back({TimePoint(Between(0, 20'000'000)), EventKind::kDrain, "", {}});
       scenario.events.push_back(
-          {TimePoint(Between(20'000'000, 40'000'000)), EventKind::kEndAll, ""});
+          {TimePoint(Between(20'000'000, 40'000'000)), EventKind::kEndAll, "", {}});
     }
     const int64_t written = On() ? Between(1, 12) : 0;
     for (int64_t i = 0; i < written; ++i) {
