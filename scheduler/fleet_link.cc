@@ -46,7 +46,8 @@ ThroughputCurve FleetDevice::Curve() const {
   if (shape.total_tokens() == 0) {
     shape = UsualDecodes(device_->rules(), device_->power().context());
   }
-  std::vector<CurvePoint> points;
+  // Between steps it idles: below the lowest clock's watts it works part of the time.
+  std::vector<CurvePoint> points = {{device_->power().model().Tail(), 0}};
   for (const device::DevicePower::OperatingPoint& p : device_->power().OperatingPoints(shape)) {
     // Millitokens per second: tokens x 1000 x 1e9 / ns.
     const __int128 rate = static_cast<__int128>(shape.total_tokens()) * 1'000'000'000'000 /
@@ -66,11 +67,11 @@ TimePoint FleetDevice::SetCap(TimePoint now, Power cap) {
   return change->effective_at;
 }
 
-bool FleetDevice::Parkable() const { return !device_->busy(); }
+// Any device can sleep; Park() is called when nothing runs on it.
+bool FleetDevice::Parkable() const { return true; }
 
 Power FleetDevice::ParkedPower() const {
-  // Watts of a parked device are below the tail, which is what its books hold it to.
-  return device_->power().model().Tail();
+  return device_->power().model().Idle(device::IdleState::kParked, 0);
 }
 
 TimePoint FleetDevice::Park(TimePoint now) {

@@ -50,7 +50,7 @@ enum class EventKind : uint8_t {
 struct ScenarioEvent {
   TimePoint at;
   EventKind kind = EventKind::kCancel;
-  std::string request;             // of a cancel: the id of a written request
+  std::string request;               // of a cancel: the id of a written request
   scheduler::PowerRequest budget{};  // of a power budget
 };
 

@@ -74,6 +74,7 @@ TEST(PowerBudgetTest, BelowWhatAllDevicesNeedSomeRunEmptyAndSleep) {
   const auto answer = core.scheduler->fleet().Set(request);
   ASSERT_TRUE(answer.ok()) << answer.status();
   core.loop.RunUntil(core.loop.Now() + Seconds(60));
+  EXPECT_LT(answer->lowest, Watts(4 * 106)) << "sleeping frees watts";
   int parked = 0;
   for (const auto& device : core.devices) parked += device->Status().parked ? 1 : 0;
   EXPECT_GT(parked, 0) << answer->summary;
