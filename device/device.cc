@@ -14,15 +14,6 @@
 
 namespace scoville::device {
 
-namespace {
-
-Power MeanPower(Energy energy, Duration duration) {
-  return Power(
-      static_cast<int64_t>(energy.total_picojoules() / std::max<int64_t>(1, duration.value())));
-}
-
-}  // namespace
-
 SequenceWork WorkOf(const SequenceStep& step) {
   SequenceWork work;
   work.role = step.decodes() ? StepRole::kDecode : StepRole::kPrefill;

@@ -13,6 +13,10 @@ namespace scoville::device {
 
 namespace {
 
+Duration Time(const ProfileNumber& seconds) {
+  return Nanoseconds(static_cast<int64_t>(seconds.value * 1e9));
+}
+
 ThermalLimits LimitsOf(const Profile& profile) {
   ThermalLimits limits;
   limits.junction_resistance = profile.junction_resistance.value;
@@ -23,12 +27,8 @@ ThermalLimits LimitsOf(const Profile& profile) {
   limits.throttle_celsius = profile.throttle_temperature.value;
   limits.release_celsius = profile.release_temperature.value;
   limits.trip_celsius = profile.trip_temperature.value;
-  limits.throttle_period = Nanoseconds(static_cast<int64_t>(profile.throttle_interval.value * 1e9));
+  limits.throttle_period = Time(profile.throttle_interval);
   return limits;
-}
-
-Power CapOf(const Profile& profile, const PowerOptions& options, int64_t chips) {
-  return options.cap == Power() ? profile.TdpPower() * chips : options.cap;
 }
 
 }  // namespace
@@ -38,7 +38,7 @@ DevicePower::DevicePower(StepPricer* pricer, const PowerOptions& options)
       options_(options),
       model_(pricer->profile(), pricer->model().chips),
       top_(pricer->profile().top_state()),
-      cap_(CapOf(pricer->profile(), options, pricer->model().chips)),
+      cap_(options.cap == Power() ? tdp() : options.cap),
       min_cap_(MinCapOf()),
       thermal_(LimitsOf(pricer->profile()), pricer->model().chips, top_, TimePoint(),
                model_.Warm()),
@@ -67,7 +67,7 @@ absl::StatusOr<std::unique_ptr<DevicePower>> DevicePower::Create(StepPricer* pri
   // The package's own limit is no matter of the operator: it does not follow the cap.
   governor.limits.push_back(
       {Milliwatts(static_cast<int64_t>(profile.burst_power.value * 1e3)) * chips,
-       Nanoseconds(static_cast<int64_t>(profile.burst_window.value * 1e9))});
+       Time(profile.burst_window)});
   governor.tail = device->model_.Tail();
   governor.least_cap = device->min_cap_;
   governor.mode = options.mode;
@@ -221,20 +221,19 @@ void DevicePower::FillCandidate(int state, const StepShape& shape, double leakag
   candidate.duration = price.duration;
   candidate.energy = TotalEnergy(candidate.phases);
   candidate.tokens = shape.total_tokens();
-  candidate.pace = PaceOf(candidate);
+  candidate.pace = PaceOf(candidate.energy, candidate.duration);
   candidate.meets_slack = latency_limit == Duration() || price.duration <= latency_limit;
   candidates_.push_back(candidate);
 }
 
 // A step of energy E and duration d under a mean of C, with the tail T between steps, repeats every
 // (E - T d) / (C - T).
-Duration DevicePower::PaceOf(const StepCandidate& candidate) const {
+Duration DevicePower::PaceOf(Energy energy, Duration duration) const {
   const Power tail = model_.Tail();
-  const __int128 above = (candidate.energy - tail * candidate.duration).total_picojoules();
+  const __int128 above = (energy - tail * duration).total_picojoules();
   const __int128 room = (cap_ - tail).value();
-  return room <= 0 || above <= 0
-             ? candidate.duration
-             : std::max(candidate.duration, Duration(static_cast<int64_t>(above / room)));
+  return room <= 0 || above <= 0 ? duration
+                                 : std::max(duration, Duration(static_cast<int64_t>(above / room)));
 }
 
 // A burst after a rest runs at the highest clock that is admitted: it is over before the window is
@@ -275,7 +274,7 @@ void DevicePower::Wake(TimePoint now) {
   if (idle_state_ != IdleState::kParked) {
     return;
   }
-  ready_at_ = now + Nanoseconds(static_cast<int64_t>(pricer_->profile().parked_exit.value * 1e9));
+  ready_at_ = now + Time(pricer_->profile().parked_exit);
   SetIdlePower(now, IdleState::kWarm);
   StayAwakeUntil(ready_at_);
 }
@@ -447,22 +446,22 @@ absl::StatusOr<CapChange> DevicePower::SetCap(TimePoint now, Power cap, TimePoin
   return change;
 }
 
+DevicePower::OperatingPoint DevicePower::PointAt(int state, const StepShape& shape) const {
+  const StepPrice price = pricer_->Price(shape, StepClock{state, state, false});
+  const Energy energy = model_.StepEnergy(price, state);
+  return {MeanPower(energy, price.duration), price.duration, energy};
+}
+
 Duration DevicePower::SustainedStep(const StepShape& shape) const {
-  const StepPrice price = pricer_->Price(shape, StepClock{top_, top_, false});
-  const Energy energy = model_.StepEnergy(price, top_);
-  const Power mean(static_cast<int64_t>(energy.total_picojoules() /
-                                        std::max<int64_t>(1, price.duration.value())));
-  if (mean <= cap_) {
-    return price.duration;
+  const OperatingPoint top = PointAt(top_, shape);
+  if (top.power <= cap_) {
+    return top.duration;
   }
   // Too much for the cap: the best of three clocks, spaced out, is near enough to the best of all.
-  StepCandidate candidate;
-  Duration best(INT64_MAX);
-  for (const int state : {top_, top_ / 2, 0}) {
-    const StepPrice at = pricer_->Price(shape, StepClock{state, state, false});
-    candidate.duration = at.duration;
-    candidate.energy = model_.StepEnergy(at, state);
-    best = std::min(best, PaceOf(candidate));
+  Duration best = PaceOf(top.energy, top.duration);
+  for (const int state : {top_ / 2, 0}) {
+    const OperatingPoint point = PointAt(state, shape);
+    best = std::min(best, PaceOf(point.energy, point.duration));
   }
   return best;
 }
@@ -471,11 +470,7 @@ std::vector<DevicePower::OperatingPoint> DevicePower::OperatingPoints(
     const StepShape& shape) const {
   std::vector<OperatingPoint> points;
   for (int state = 0; state <= top_; ++state) {
-    const StepPrice price = pricer_->Price(shape, StepClock{state, state, false});
-    const Energy energy = model_.StepEnergy(price, state);
-    points.push_back({Power(static_cast<int64_t>(energy.total_picojoules() /
-                                                 std::max<int64_t>(1, price.duration.value()))),
-                      price.duration});
+    points.push_back(PointAt(state, shape));
   }
   return points;
 }

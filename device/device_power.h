@@ -88,8 +88,9 @@ class DevicePower {
   Duration SustainedStep(const StepShape& shape) const;
   // Tokens per second and watts of such steps at each clock state, for the fleet's budget.
   struct OperatingPoint {
-    Power power;
+    Power power;  // mean
     Duration duration;
+    Energy energy;
   };
   std::vector<OperatingPoint> OperatingPoints(const StepShape& shape) const;
 
@@ -122,7 +123,8 @@ class DevicePower {
   bool Paces(TimePoint now, const StepCandidate& fastest) const;
   StepOffer OfferUnderCap(TimePoint now, const StepShape& shape, Duration latency_limit,
                           int ceiling, double leakage);
-  Duration PaceOf(const StepCandidate& candidate) const;
+  OperatingPoint PointAt(int state, const StepShape& shape) const;
+  Duration PaceOf(Energy energy, Duration duration) const;
   // What the governor decided, in the terms of the step; the candidates are still there.
   StepOffer OfferOf(TimePoint now, const StepShape& shape, const CapDecision& decision,
                     double leakage, int ceiling, bool paces);

@@ -5,6 +5,8 @@
 #define SCOVILLE_DEVICE_POWER_OPTIONS_H_
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "base/units.h"
 #include "device/power/cap_policy.h"
@@ -15,6 +17,10 @@ namespace scoville::device {
 // others are what is in use elsewhere, for comparison: static holds the highest clock whose worst
 // step fits; rapl steers by a moving average, pi by a controller, and both overshoot.
 enum class GovernorKind : uint8_t { kPredictive, kStatic, kRapl, kPi };
+
+// As files and flags write them, in the order of the values.
+inline std::vector<std::string> GovernorNames() { return {"predictive", "static", "rapl", "pi"}; }
+inline std::vector<std::string> CapModeNames() { return {"perf", "eff"}; }
 
 struct PowerOptions {
   Power cap{};  // mean over cap_window; zero: the TDP of all chips

@@ -28,7 +28,7 @@ device::StepShape UsualDecodes(const device::ShapeRules& rules, int64_t context)
 
 FleetDevice::FleetDevice(device::Device* device, int64_t max_step_tokens,
                          std::function<device::StepShape()> decodes,
-                         std::function<void(uint32_t)> cap_changed)
+                         std::function<void()> cap_changed)
     : device_(device),
       decodes_(std::move(decodes)),
       cap_changed_(std::move(cap_changed)),
@@ -63,7 +63,7 @@ TimePoint FleetDevice::SetCap(TimePoint now, Power cap) {
   const absl::StatusOr<device::CapChange> change = device_->SetCap(cap, now);
   CHECK(change.ok());
   cap_ = cap;
-  cap_changed_(id());
+  cap_changed_();
   return change->effective_at;
 }
 

@@ -19,10 +19,9 @@ namespace scoville::scheduler {
 // One device of the pool. Its curve is that of the decodes it runs, or of a usual batch.
 class FleetDevice final : public PowerControlledDevice {
  public:
-  // `cap_changed` runs after every change of cap, with the device's number.
+  // `cap_changed` runs after every change of cap.
   FleetDevice(device::Device* device, int64_t max_step_tokens,
-              std::function<device::StepShape()> decodes,
-              std::function<void(uint32_t)> cap_changed);
+              std::function<device::StepShape()> decodes, std::function<void()> cap_changed);
 
   uint32_t id() const override { return device_->id().value; }
   Power MinCap() const override { return device_->power().min_cap(); }
@@ -40,7 +39,7 @@ class FleetDevice final : public PowerControlledDevice {
  private:
   device::Device* const device_;
   const std::function<device::StepShape()> decodes_;
-  const std::function<void(uint32_t)> cap_changed_;
+  const std::function<void()> cap_changed_;
   Power full_chunk_cap_;
   Power max_cap_;
   Power cap_;

@@ -18,7 +18,7 @@ void Scheduler::Impl::MakeFleet() {
     const uint32_t index = slot.device->id().value;
     fleet_devices_.push_back(std::make_unique<FleetDevice>(
         slot.device, options_.max_step_tokens, [this, index] { return DecodesOf(devices_[index]); },
-        [this, index](uint32_t) { PlanAgain(devices_[index]); }));
+        [this, index] { PlanAgain(devices_[index]); }));
     devices.push_back(fleet_devices_.back().get());
     budget += devices.back()->MaxCap();
   }
@@ -32,7 +32,7 @@ void Scheduler::Impl::MakeFleet() {
   fleet_ = *std::move(fleet);
 }
 
-// All decodes of a device as one step, by sums that are kept anyway.
+// What runs on a device as one step of decodes.
 device::StepShape Scheduler::Impl::DecodesOf(const DeviceSlot& slot) const {
   device::StepShape shape;
   for (const LiveRequest* live : slot.running) {

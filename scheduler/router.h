@@ -10,6 +10,8 @@
 #define SCOVILLE_SCHEDULER_ROUTER_H_
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "absl/types/span.h"
 #include "base/units.h"
@@ -17,6 +19,9 @@
 namespace scoville::scheduler {
 
 enum class RoutePolicy : uint8_t { kLeastLoaded, kConsolidate };
+
+// As files and flags write them, in the order of the values.
+inline std::vector<std::string> RoutePolicyNames() { return {"least_loaded", "consolidate"}; }
 
 struct DeviceLoad {
   bool ready = true;

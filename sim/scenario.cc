@@ -31,10 +31,10 @@ absl::Status ReadPower(const YamlMap& map, device::PowerOptions* power) {
   RETURN_IF_ERROR(map.Read("cap_per_device", &power->cap));
   RETURN_IF_ERROR(ReadDuration(map, "cap_window", &power->cap_window));
   size_t governor = static_cast<size_t>(power->governor);
-  RETURN_IF_ERROR(map.ReadChoice("governor", {"predictive", "static", "rapl", "pi"}, &governor));
+  RETURN_IF_ERROR(map.ReadChoice("governor", device::GovernorNames(), &governor));
   power->governor = static_cast<device::GovernorKind>(governor);
   size_t mode = static_cast<size_t>(power->mode);
-  RETURN_IF_ERROR(map.ReadChoice("mode", {"perf", "eff"}, &mode));
+  RETURN_IF_ERROR(map.ReadChoice("mode", device::CapModeNames(), &mode));
   power->mode = static_cast<device::CapMode>(mode);
   return ReadDuration(map, "park_after", &power->park_after);
 }
@@ -75,7 +75,7 @@ absl::Status ReadScheduler(const YamlMap& map, Scenario* scenario) {
   RETURN_IF_ERROR(ReadDuration(map, "itl_target", &options->itl_target));
   RETURN_IF_ERROR(ReadDuration(map, "ttft_target", &options->ttft_target));
   size_t routing = static_cast<size_t>(options->routing);
-  RETURN_IF_ERROR(map.ReadChoice("routing", {"least_loaded", "consolidate"}, &routing));
+  RETURN_IF_ERROR(map.ReadChoice("routing", scheduler::RoutePolicyNames(), &routing));
   options->routing = static_cast<scheduler::RoutePolicy>(routing);
   return absl::OkStatus();
 }

@@ -5,6 +5,9 @@
 #ifndef SCOVILLE_DEVICE_POWER_POWER_PHASE_H_
 #define SCOVILLE_DEVICE_POWER_POWER_PHASE_H_
 
+#include <algorithm>
+#include <cstdint>
+
 #include "absl/types/span.h"
 #include "base/units.h"
 
@@ -37,6 +40,12 @@ inline Energy TotalEnergy(absl::Span<const PowerPhase> phases) {
     total += phase.power * phase.duration;
   }
   return total;
+}
+
+// Rounded down; over less than a nanosecond, as over one.
+inline Power MeanPower(Energy energy, Duration duration) {
+  return Power(
+      static_cast<int64_t>(energy.total_picojoules() / std::max<int64_t>(1, duration.value())));
 }
 
 }  // namespace scoville::device

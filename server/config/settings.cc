@@ -11,6 +11,8 @@
 #include "base/nearest_name.h"
 #include "base/quantity.h"
 #include "base/status_macros.h"
+#include "device/power_options.h"
+#include "scheduler/router.h"
 
 namespace scoville::server {
 
@@ -120,11 +122,11 @@ void BindPool(ServerConfig* c, std::vector<Setting>* s) {
   s->emplace_back("pool.governor", &c->pool.governor,
                   "who keeps the cap: predictive never passes it; static, rapl and pi are for "
                   "comparison")
-      .Allow({"predictive", "static", "rapl", "pi"});
+      .Allow(device::GovernorNames());
   s->emplace_back("pool.mode", &c->pool.mode,
                   "perf: the fastest clock the cap admits; eff: the fewest joules per token within "
                   "the latency targets")
-      .Allow({"perf", "eff"});
+      .Allow(device::CapModeNames());
   s->emplace_back("pool.park_after", &c->pool.park_after,
                   "an idle device parks after this time; 0s: it stays warm")
       .Range(0, kDay);
@@ -154,7 +156,7 @@ void BindLimits(ServerConfig* c, std::vector<Setting>* s) {
   s->emplace_back("limits.routing", &c->limits.routing,
                   "least_loaded spreads requests, consolidate fills devices up to the targets so "
                   "that the others can park")
-      .Allow({"least_loaded", "consolidate"});
+      .Allow(scheduler::RoutePolicyNames());
   s->emplace_back("limits.max_request_duration", &c->limits.max_request_duration,
                   "upper bound of every request's deadline")
       .Range(kSecond, kDay);

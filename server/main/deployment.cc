@@ -1,8 +1,10 @@
 #include "server/main/deployment.h"
 
+#include <algorithm>
 #include <filesystem>
-#include <initializer_list>
+#include <string>
 #include <system_error>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -15,24 +17,18 @@ namespace {
 
 // The texts were checked when the configuration was read: each is one of these.
 template <typename Enum>
-Enum ChoiceOf(absl::string_view text, std::initializer_list<absl::string_view> names) {
-  int index = 0;
-  for (absl::string_view name : names) {
-    if (text == name) {
-      return static_cast<Enum>(index);
-    }
-    ++index;
-  }
-  CHECK(false);
+Enum ChoiceOf(const std::string& text, const std::vector<std::string>& names) {
+  const auto found = std::find(names.begin(), names.end(), text);
+  CHECK(found != names.end());
+  return static_cast<Enum>(found - names.begin());
 }
 
 device::PowerOptions PowerOf(const ServerConfig::Pool& pool) {
   device::PowerOptions power;
   power.cap = pool.cap_per_device;
   power.cap_window = pool.cap_window;
-  power.governor =
-      ChoiceOf<device::GovernorKind>(pool.governor, {"predictive", "static", "rapl", "pi"});
-  power.mode = ChoiceOf<device::CapMode>(pool.mode, {"perf", "eff"});
+  power.governor = ChoiceOf<device::GovernorKind>(pool.governor, device::GovernorNames());
+  power.mode = ChoiceOf<device::CapMode>(pool.mode, device::CapModeNames());
   power.park_after = pool.park_after;
   return power;
 }
@@ -90,7 +86,7 @@ EngineOptions EngineOptionsFor(const ServerConfig& config) {
   out.scheduler.itl_target = config.limits.itl_target;
   out.scheduler.ttft_target = config.limits.ttft_target;
   out.scheduler.routing =
-      ChoiceOf<scheduler::RoutePolicy>(config.limits.routing, {"least_loaded", "consolidate"});
+      ChoiceOf<scheduler::RoutePolicy>(config.limits.routing, scheduler::RoutePolicyNames());
   out.scheduler.slow_reader_timeout = config.limits.slow_reader_timeout;
   out.compute_lanes = static_cast<int>(config.compute.lanes);
   return out;

@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "client/workload/request_trace.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/fuzz/trace_checks.h"
 
 namespace scoville::tests {
 
@@ -34,20 +35,7 @@ void RunInput(absl::Span<const uint8_t> input) {
     CHECK(absl::StartsWith(trace.status().message(), "trace:"));
     return;
   }
-  CHECK(!trace->empty());
-  CHECK_EQ(trace->front().arrival, TimePoint());
-  TimePoint last;
-  for (const client::WorkloadRequest& request : *trace) {
-    CHECK_GE(request.arrival, last);
-    CHECK_GE(request.prompt_tokens, 1);
-    CHECK_GE(request.output_tokens, 1);
-    last = request.arrival;
-  }
-  // A bound takes the front of the same requests.
-  const auto first = client::ParseRequestTrace(text, "trace", 1, 1);
-  CHECK(first.ok());
-  CHECK_EQ(first->size(), size_t{1});
-  CHECK_EQ(first->front().seed, trace->front().seed);
+  CheckTrace(*trace, client::ParseRequestTrace(text, "trace", 1, 1));
 }
 
 std::vector<std::vector<uint8_t>> SeedInputs() {

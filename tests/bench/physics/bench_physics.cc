@@ -1,9 +1,7 @@
 // Nanoseconds of the price of a step and of the power it draws; README.md here says what each line
 // is.
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,11 +12,11 @@
 #include "device/physics/profile.h"
 #include "device/physics/step_cost.h"
 #include "model/card/model_card_reader.h"
+#include "tests/support/nanoseconds.h"
 
 namespace scoville::device {
 namespace {
 
-constexpr int kRounds = 9;
 constexpr int64_t kCalls = 200'000;
 constexpr int64_t kMaxTokens = 8192;
 
@@ -36,25 +34,6 @@ std::vector<StepShape> Shapes(const ShapeRules& rules) {
     shapes.push_back(shape);
   }
   return shapes;
-}
-
-template <typename Call>
-void Report(const std::string& name, int64_t calls, Call call) {
-  std::vector<double> rounds;
-  int64_t sink = 0;
-  for (int round = 0; round < kRounds; ++round) {
-    const auto begin = std::chrono::steady_clock::now();
-    for (int64_t i = 0; i < calls; ++i) {
-      sink += call(i);
-    }
-    const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
-    rounds.push_back(took.count() / static_cast<double>(calls));
-  }
-  std::sort(rounds.begin(), rounds.end());
-  std::printf("{\"case\": \"%s\", \"ns\": %.1f, \"low\": %.1f, \"high\": %.1f, \"check\": %lld}\n",
-              name.c_str(), rounds[kRounds / 2], rounds.front(), rounds.back(),
-              static_cast<long long>(sink / kRounds));
-  std::fflush(stdout);
 }
 
 void Run(const std::string& profile_name) {
@@ -91,12 +70,14 @@ void Run(const std::string& profile_name) {
       return sum;
     };
   };
-  Report(profile_name + ", price", kCalls, [&](int64_t i) { return at(i, top); });
-  Report(profile_name + ", price at 13 states", kCalls / 10, over_states(at));
-  Report(profile_name + ", power", kCalls, [&](int64_t i) { return draw(i, top); });
-  Report(profile_name + ", power at 13 states", kCalls / 10, over_states(draw));
-  Report(profile_name + ", price from scratch", kCalls / 10,
-         [&](int64_t i) { return PriceStep(*profile, *model, shape(i), top).duration.value(); });
+  tests::ReportNanoseconds(profile_name + ", price", kCalls, [&](int64_t i) { return at(i, top); });
+  tests::ReportNanoseconds(profile_name + ", price at 13 states", kCalls / 10, over_states(at));
+  tests::ReportNanoseconds(profile_name + ", power", kCalls,
+                           [&](int64_t i) { return draw(i, top); });
+  tests::ReportNanoseconds(profile_name + ", power at 13 states", kCalls / 10, over_states(draw));
+  tests::ReportNanoseconds(profile_name + ", price from scratch", kCalls / 10, [&](int64_t i) {
+    return PriceStep(*profile, *model, shape(i), top).duration.value();
+  });
 }
 
 }  // namespace

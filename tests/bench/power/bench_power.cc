@@ -1,9 +1,6 @@
 // Nanoseconds of one decision of the cap governor and of one temperature;
 // tests/bench/power/README.md says what each line is.
-#include <algorithm>
-#include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -11,13 +8,13 @@
 #include "base/status_macros.h"
 #include "device/power/cap_governor.h"
 #include "device/power/thermal_model.h"
+#include "tests/support/nanoseconds.h"
 
 namespace scoville::device {
 namespace {
 
 constexpr Power kTail = Watts(106);
 constexpr int kStates = 13;
-constexpr int kRounds = 9;
 
 std::unique_ptr<CapGovernor> Governor(Power cap) {
   CapGovernorOptions options;
@@ -41,38 +38,22 @@ TimePoint Fill(CapGovernor& governor, absl::Span<const PowerPhase> step) {
   return now;
 }
 
-template <typename Call>
-void Report(const char* name, int64_t calls, Call call) {
-  std::vector<double> rounds;
-  int64_t sink = 0;
-  for (int round = 0; round < kRounds; ++round) {
-    const auto begin = std::chrono::steady_clock::now();
-    for (int64_t i = 0; i < calls; ++i) {
-      sink += call(i);
-    }
-    const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
-    rounds.push_back(took.count() / static_cast<double>(calls));
-  }
-  std::sort(rounds.begin(), rounds.end());
-  std::printf("{\"case\": \"%s\", \"ns\": %.1f, \"low\": %.1f, \"high\": %.1f, \"check\": %lld}\n",
-              name, rounds[kRounds / 2], rounds.front(), rounds.back(),
-              static_cast<long long>(sink / kRounds));
-}
-
 void Run() {
   const PowerPhase step[] = {{Microseconds(800), Watts(120)}, {Microseconds(3200), Watts(447)}};
   {
     auto governor = Governor(Watts(700));
     const TimePoint now = Fill(*governor, step);
-    Report("fast_path", 2'000'000,
-           [&](int64_t i) { return governor->Admissible(now + Duration(i), step) ? 1 : 0; });
+    tests::ReportNanoseconds("fast_path", 2'000'000, [&](int64_t i) {
+      return governor->Admissible(now + Duration(i), step) ? 1 : 0;
+    });
   }
   auto governor = Governor(Watts(300));
   const TimePoint now = Fill(*governor, step);
   const TimePoint fits = governor->FirstAdmissible(now, step).at;
-  Report("slow_path", 200'000,
-         [&](int64_t i) { return governor->Admissible(fits + Duration(i % 1000), step) ? 1 : 0; });
-  Report("first_fit", 100'000, [&](int64_t i) {
+  tests::ReportNanoseconds("slow_path", 200'000, [&](int64_t i) {
+    return governor->Admissible(fits + Duration(i % 1000), step) ? 1 : 0;
+  });
+  tests::ReportNanoseconds("first_fit", 100'000, [&](int64_t i) {
     return governor->FirstAdmissible(now + Duration(i % 1000), step).at.ns() % 2;
   });
 
@@ -92,14 +73,15 @@ void Run() {
     candidates.push_back(c);
   }
   const TimePoint last = governor->FirstAdmissible(now, candidates[0].phases).at;
-  Report("choose", 20'000, [&](int64_t i) {
+  tests::ReportNanoseconds("choose", 20'000, [&](int64_t i) {
     return governor->Choose(last + Duration(i % 100), candidates).candidate;
   });
 
   ThermalModel chip(ThermalLimits{}, 1, kStates - 1, TimePoint(), kTail);
   chip.SetPower(TimePoint(), Watts(447));
-  Report("heat", 1'000'000,
-         [&](int64_t i) { return chip.At(TimePoint() + Microseconds(i)).junction > 50 ? 1 : 0; });
+  tests::ReportNanoseconds("heat", 1'000'000, [&](int64_t i) {
+    return chip.At(TimePoint() + Microseconds(i)).junction > 50 ? 1 : 0;
+  });
 }
 
 }  // namespace
