@@ -88,6 +88,45 @@ void ApplyPenalties(absl::Span<float> logits, const SamplingParams& params,
   }
 }
 
+bool IsAllowed(absl::Span<const uint32_t> allowed, size_t token) {
+  return token / 32 < allowed.size() && ((allowed[token / 32] >> (token % 32)) & 1) != 0;
+}
+
+void ApplyMask(absl::Span<float> logits, absl::Span<const uint32_t> allowed) {
+  constexpr uint32_t kAll = ~uint32_t{0};
+  for (size_t begin = 0; begin < logits.size(); begin += 32) {
+    const uint32_t word = begin / 32 < allowed.size() ? allowed[begin / 32] : 0;
+    if (word == kAll) continue;
+    const size_t end = std::min(begin + 32, logits.size());
+    for (size_t i = begin; i < end; ++i) {
+      if (((word >> (i - begin)) & 1) == 0) logits[i] = kNever;
+    }
+  }
+}
+
+// Whether the mask allows a token of the row that is not suppressed.
+bool LeavesOne(absl::Span<const float> logits, const SampleContext& context) {
+  std::vector<int32_t> suppressed(context.suppressed.begin(), context.suppressed.end());
+  std::sort(suppressed.begin(), suppressed.end());
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if (IsAllowed(context.allowed, i) &&
+        !std::binary_search(suppressed.begin(), suppressed.end(), static_cast<int32_t>(i))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void Suppress(absl::Span<float> logits, const SampleContext& context) {
+  if (context.suppressed.empty()) return;
+  if (!context.allowed.empty() && !LeavesOne(logits, context)) return;
+  for (const int32_t token : context.suppressed) {
+    if (token >= 0 && static_cast<size_t>(token) < logits.size()) {
+      logits[static_cast<size_t>(token)] = kNever;
+    }
+  }
+}
+
 // The shortest run of most likely tokens whose probabilities reach `top_p` of the mass of all. The
 // run is found by halving the candidates around a pivot, so the cost stays linear.
 void KeepTopP(std::vector<Candidate>& kept, float temperature, float largest, float top_p) {
@@ -207,26 +246,26 @@ SampledToken Sample(absl::Span<float> logits, const SamplingParams& params,
   const bool wants_logprobs = params.logprobs >= 0;
   const bool changes = !params.logit_bias.empty() || params.repetition_penalty != 1.0f ||
                        params.presence_penalty != 0.0f || params.frequency_penalty != 0.0f ||
-                       !context.suppressed.empty() || params.temperature > 0.0f;
+                       !context.suppressed.empty() || !context.allowed.empty() ||
+                       params.temperature > 0.0f;
   if (wants_logprobs) {
     normalizer = LogNormalizer(logits);
     top = TopOf(logits, params.logprobs);
     if (changes) untouched_logit.assign(logits.begin(), logits.end());
   }
+  if (!context.allowed.empty()) ApplyMask(logits, context.allowed);
   for (const auto& [token, bias] : params.logit_bias) {
     if (token >= 0 && static_cast<size_t>(token) < logits.size()) {
       logits[static_cast<size_t>(token)] += bias;
     }
   }
   ApplyPenalties(logits, params, context);
-  for (const int32_t token : context.suppressed) {
-    if (token >= 0 && static_cast<size_t>(token) < logits.size()) {
-      logits[static_cast<size_t>(token)] = kNever;
-    }
-  }
+  Suppress(logits, context);
 
   const int64_t best = ArgMax(logits.data(), Size(logits));
   CHECK_GE(best, int64_t{0});
+  // A mask without a token of the row, or a row without a number where it has one.
+  CHECK(context.allowed.empty() || IsAllowed(context.allowed, static_cast<size_t>(best)));
   result.token = static_cast<int32_t>(best);
   const float largest = logits[static_cast<size_t>(best)];
   if (params.temperature > 0.0f && largest != kNever) {
