@@ -4,6 +4,7 @@
 
 #include "base/status_macros.h"
 #include "scheduler/fleet_link.h"
+#include "scheduler/power/budget_config.h"
 #include "scheduler/scheduler_impl.h"
 
 namespace scoville::scheduler {
@@ -25,9 +26,14 @@ void Scheduler::Impl::MakeFleet() {
   if (devices.empty()) {
     return;
   }
-  const BudgetTree all = BudgetTree::Flat(budget, static_cast<uint32_t>(devices.size()));
+  // Who made the options has asked CheckFleetPower.
+  absl::StatusOr<BudgetTree> tree =
+      MakeBudgetTree(options_.fleet, static_cast<uint32_t>(devices.size()), budget);
+  CHECK(tree.ok());
+  FleetPowerOptions power = options_.fleet;
+  power.budgets_set = power.budgets_set || HasBudgets(power);
   absl::StatusOr<std::unique_ptr<FleetPower>> fleet =
-      FleetPower::Create(loop_, all, std::move(devices), fleet_work_.get(), options_.fleet);
+      FleetPower::Create(loop_, *std::move(tree), std::move(devices), fleet_work_.get(), power);
   CHECK(fleet.ok());
   fleet_ = *std::move(fleet);
 }

@@ -18,7 +18,7 @@ constexpr size_t kTermsShown = 6;
 
 absl::Status Bad(const BudgetNodeSpec& spec, absl::string_view what) {
   return absl::InvalidArgumentError(
-      absl::StrCat(BudgetLevelName(spec.level), " '", spec.name, "' ", what));
+      absl::StrCat(spec.where, BudgetLevelName(spec.level), " '", spec.name, "' ", what));
 }
 
 using Index = std::map<std::string, size_t>;
@@ -107,8 +107,8 @@ absl::StatusOr<size_t> OnlyRoot(absl::Span<const BudgetNodeSpec> specs,
   if (roots.size() != 1) {
     roots.resize(std::min(roots.size(), kTermsShown));
     return absl::InvalidArgumentError(
-        absl::StrCat("a budget tree has one root, this has several: ", absl::StrJoin(roots, ", "),
-                     "; add the missing children"));
+        absl::StrCat(specs[0].where, "a budget tree has one root, this has several: ",
+                     absl::StrJoin(roots, ", "), "; add the missing children"));
   }
   return root;
 }
@@ -155,7 +155,7 @@ absl::StatusOr<BudgetTree> BudgetTree::Create(absl::Span<const BudgetNodeSpec> s
     const auto [from, parent] = order[next];
     const BudgetNodeSpec& spec = specs[from];
     const int self = static_cast<int>(next);
-    tree.nodes_.push_back({spec.name, spec.level, spec.cap, parent, {}, {}});
+    tree.nodes_.push_back({spec.name, spec.level, spec.cap, parent, {}, {}, spec.where});
     if (parent >= 0) {
       tree.nodes_[parent].children.push_back(self);
     }
@@ -177,8 +177,8 @@ absl::StatusOr<BudgetTree> BudgetTree::Create(absl::Span<const BudgetNodeSpec> s
   for (uint32_t device = 0; device < devices; ++device) {
     if (tree.home_[device] < 0) {
       return absl::InvalidArgumentError(
-          absl::StrCat("device ", device, " is on no node of the budget tree: its draw would be ",
-                       "counted nowhere"));
+          absl::StrCat(specs[0].where, "device ", device, " is on no node of the budget tree: its ",
+                       "draw would be counted nowhere; list it under a node's devices"));
     }
     for (int at = tree.home_[device]; at >= 0; at = tree.nodes_[at].parent) {
       tree.nodes_[at].devices.push_back(device);
@@ -189,7 +189,7 @@ absl::StatusOr<BudgetTree> BudgetTree::Create(absl::Span<const BudgetNodeSpec> s
 
 BudgetTree BudgetTree::Flat(Power cap, uint32_t devices) {
   BudgetTree tree;
-  tree.nodes_.push_back({"fleet", BudgetLevel::kFleet, cap, -1, {}, {}});
+  tree.nodes_.push_back({"fleet", BudgetLevel::kFleet, cap, -1, {}, {}, {}});
   for (uint32_t device = 0; device < devices; ++device) {
     tree.nodes_[0].devices.push_back(device);
   }
@@ -244,11 +244,12 @@ absl::Status BudgetTree::CheckFloor(absl::Span<const Power> limits,
       terms.push_back(PowerText(floors[node.devices[d]]));
     }
     const size_t more = node.devices.size() - terms.size();
-    return absl::FailedPreconditionError(absl::StrCat(
-        BudgetLevelName(node.level), " '", node.name, "' may draw ", PowerText(limits[i]),
-        ", but the least caps of its ", node.devices.size(), " devices sum to ", PowerText(sums[i]),
-        " (", absl::StrJoin(terms, " + "), more > 0 ? absl::StrCat(" + ", more, " more") : "",
-        "): ", PowerText(sums[i] - limits[i]), " short"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(node.where, BudgetLevelName(node.level), " '", node.name, "' may draw ",
+                     PowerText(limits[i]), ", but the least caps of its ", node.devices.size(),
+                     " devices sum to ", PowerText(sums[i]), " (", absl::StrJoin(terms, " + "),
+                     more > 0 ? absl::StrCat(" + ", more, " more") : "",
+                     "): ", PowerText(sums[i] - limits[i]), " short"));
   }
   return absl::OkStatus();
 }

@@ -34,6 +34,9 @@ struct BudgetNodeSpec {
   Power cap;                          // of everything below; above zero
   std::vector<std::string> children;  // nodes
   std::vector<uint32_t> devices;      // connected to this node itself
+  // Where it was written, in front of errors: "file:line:column: pool.budgets[1]: "; empty:
+  // nowhere.
+  std::string where = std::string();
 };
 
 struct BudgetNode {
@@ -43,6 +46,7 @@ struct BudgetNode {
   int parent = -1;                // index; -1: the root
   std::vector<int> children;      // indices
   std::vector<uint32_t> devices;  // all below, in rising order
+  std::string where;              // as its spec's
 };
 
 class BudgetTree {

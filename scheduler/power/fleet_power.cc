@@ -92,10 +92,8 @@ FleetPower::FleetPower(EventLoop* loop, BudgetTree tree,
       limits_(FirstLimits(tree_, options)),
       book_(&tree_, limits_, CapsOf(devices)) {
   for (PowerControlledDevice* device : devices) {
-    Slot slot = {device, device->MaxCap()};
-    // Without a budget the caps of the configuration stand as if the operator had set each.
-    slot.ceiling = options.budgets_set ? device->MaxCap() : device->Cap();
-    slots_.push_back(slot);
+    // The caps of the configuration stand as if the operator had set each.
+    slots_.push_back({device, device->Cap()});
   }
   for (const BudgetNode& node : tree_.nodes()) {
     budgets_.push_back(options.budgets_set ? std::optional<Power>(node.cap) : std::nullopt);

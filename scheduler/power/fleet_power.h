@@ -31,6 +31,9 @@ struct FleetPowerOptions {
   Duration rebalance = Seconds(1);  // zero: only at events and when demand moves
   // The tree's caps are budgets from the start; if not, they are not looked at.
   bool budgets_set = false;
+  // What MakeBudgetTree (budget_config.h) makes the tree of; with either, its caps are budgets.
+  std::vector<BudgetNodeSpec> nodes = {};  // the wiring; empty: one node over all devices
+  Power budget{};                          // of all devices together; zero: none
 };
 
 struct NodePowerStatus {
