@@ -29,6 +29,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <utility>
@@ -66,6 +67,7 @@ struct QueueOptions {
   QueuePolicy policy = QueuePolicy::kFcfs;
   FairnessOptions fairness{};
   Duration class_ageing{};  // zero: classes are strict
+  int64_t expected = 1024;  // requests known at a time for which the index never grows
 };
 
 struct QueueEntry {
@@ -199,7 +201,7 @@ class RequestQueue {
   QueueLoad total_;
   // Looked up, never walked.
   absl::flat_hash_map<uint64_t, uint32_t> slots_;
-  std::vector<Record> records_;
+  std::deque<Record> records_;  // grows without moving what is there
   std::vector<uint32_t> free_;
   absl::btree_set<std::pair<TimePoint, uint64_t>> ageing_;
 };

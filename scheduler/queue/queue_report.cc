@@ -1,0 +1,119 @@
+// What the queue says of itself, and its checks.
+#include <algorithm>
+#include <string>
+#include <tuple>
+
+#include "base/status_macros.h"
+#include "scheduler/queue/request_queue.h"
+
+namespace scoville::scheduler {
+
+QueueLoad RequestQueue::TenantLoad(absl::string_view tenant) const {
+  const TenantTable::Tenant& found = tenants_.at(tenants_.Find(tenant));
+  return {found.waiting, found.tokens};
+}
+
+std::vector<TenantStatus> RequestQueue::Tenants() const {
+  std::vector<TenantStatus> result;
+  for (uint32_t i = 0; i < tenants_.size(); ++i) {
+    const TenantTable::Tenant& tenant = tenants_.at(i);
+    if (i == TenantTable::kShared && tenant.waiting == 0 && tenant.taken == 0 &&
+        tenant.charged == 0) {
+      continue;
+    }
+    result.push_back({tenant.name,
+                      tenant.weight,
+                      {tenant.waiting, tenant.tokens},
+                      tenant.taken,
+                      tenant.charged});
+  }
+  std::stable_sort(result.begin(), result.end(),
+                   [](const TenantStatus& a, const TenantStatus& b) { return a.name < b.name; });
+  return result;
+}
+
+int64_t RequestQueue::rank_of(uint64_t id) const {
+  const Record& record = At(id);
+  CHECK(record.state != State::kTaken);
+  int64_t before = 0;
+  for (uint8_t line = 0; line < record.line; ++line) {
+    before += lines_[line].size();
+  }
+  return before + lines_[record.line].CountBefore(id);
+}
+
+std::vector<uint64_t> RequestQueue::Ids() const {
+  std::vector<uint64_t> ids;
+  for (const Record& record : records_) {
+    if (record.state == State::kFresh || record.state == State::kRestored) {
+      ids.push_back(record.entry.id);
+    }
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+void RequestQueue::CheckRecord(uint64_t id, const Record& record) const {
+  CHECK_EQ(record.entry.id, id);
+  CHECK_LE(int{record.line}, static_cast<int>(record.entry.service_class));
+  CHECK_GE(record.unserved, 0);
+  const ClassLine& line = lines_[record.line];
+  if (record.state == State::kFresh) {
+    CHECK(line.Holds(FlowOf(record), WaitingOf(record)));
+    CHECK_EQ(record.unserved, 0);
+  } else {
+    CHECK_EQ(int{record.key.service_class}, int{record.line});
+    CHECK_EQ(record.key.id, id);
+    CHECK_EQ(line.HoldsRestored(record.key), record.state == State::kRestored);
+  }
+  if (record.ages != TimePoint::Max()) {
+    CHECK(record.state != State::kTaken);
+    CHECK(ageing_.contains({record.ages, id}));
+  }
+}
+
+void RequestQueue::CheckInvariants() const {
+  std::array<QueueLoad, kServiceClassCount> classes{};
+  std::array<int64_t, kServiceClassCount> in_line{};
+  std::vector<std::tuple<int64_t, int64_t, int64_t>> of_tenant(tenants_.size());
+  int64_t used = 0;
+  int64_t ageing = 0;
+  for (const Record& record : records_) {
+    if (record.state == State::kUnused) {
+      continue;
+    }
+    ++used;
+    CHECK(slots_.contains(record.entry.id));
+    CheckRecord(record.entry.id, record);
+    auto& [waiting, tokens, taken] = of_tenant[record.tenant];
+    if (record.state == State::kTaken) {
+      ++taken;
+      continue;
+    }
+    ++waiting;
+    tokens += record.entry.tokens;
+    QueueLoad& load = classes[static_cast<size_t>(record.entry.service_class)];
+    ++load.requests;
+    load.tokens += record.entry.tokens;
+    ++in_line[record.line];
+    ageing += record.ages != TimePoint::Max();
+  }
+  CHECK_EQ(used, static_cast<int64_t>(slots_.size()));
+  CHECK_EQ(used + static_cast<int64_t>(free_.size()), static_cast<int64_t>(records_.size()));
+  CHECK_EQ(ageing, static_cast<int64_t>(ageing_.size()));
+  QueueLoad total;
+  for (size_t c = 0; c < kServiceClassCount; ++c) {
+    CHECK(classes[c] == classes_[c]);
+    CHECK_EQ(in_line[c], lines_[c].size());
+    lines_[c].CheckInvariants();
+    total.requests += classes[c].requests;
+    total.tokens += classes[c].tokens;
+  }
+  CHECK(total == total_);
+  for (uint32_t i = 0; i < tenants_.size(); ++i) {
+    const TenantTable::Tenant& tenant = tenants_.at(i);
+    CHECK(of_tenant[i] == std::make_tuple(tenant.waiting, tenant.tokens, tenant.taken));
+  }
+}
+
+}  // namespace scoville::scheduler
