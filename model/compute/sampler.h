@@ -24,7 +24,7 @@ struct SampleContext {
   // One bit a token, bit i of word i / 32; a token beyond the last word is not allowed. Empty: all
   // are. Not empty: at least one bit of the row's tokens is set, and if none but suppressed tokens
   // is allowed, they are not suppressed (a finished JSON value has nothing left but its end).
-  absl::Span<const uint32_t> allowed;
+  absl::Span<const uint32_t> allowed{};
 };
 
 // Draws the token at position tokens.size().
