@@ -1,0 +1,149 @@
+// The queue against the one of plain loops, over random calls.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "scheduler/queue/request_queue.h"
+#include "tests/reference/queue/reference_queue.h"
+
+namespace scoville::scheduler {
+namespace {
+
+class RandomCalls {
+ public:
+  RandomCalls(uint64_t seed, const QueueOptions& options)
+      : seed_(seed), options_(options), queue_(options), reference_(options) {}
+
+  void Run(int calls) {
+    for (int i = 0; i < calls && !testing::Test::HasFailure(); ++i) {
+      Call();
+      Compare();
+    }
+  }
+
+ private:
+  uint64_t Below(uint64_t n) { return RandomBelow(seed_, 1, draw_++, n); }
+
+  void Push() {
+    QueueEntry entry;
+    entry.id = next_id_++;
+    entry.service_class = static_cast<ServiceClass>(Below(3));
+    const std::string tenant = "t" + std::to_string(Below(5));
+    entry.tenant = tenant;
+    entry.cost = static_cast<int64_t>(Below(4) == 0 ? Below(3) : Below(1000));
+    entry.due = now_ + Duration(static_cast<int64_t>(Below(20)));
+    entry.arrival = now_;
+    entry.tokens = static_cast<int64_t>(Below(100));
+    queue_.Push(entry);
+    reference_.Push(entry);
+  }
+
+  uint64_t Pick(std::vector<uint64_t>& ids) {
+    const auto i = static_cast<size_t>(Below(ids.size()));
+    const uint64_t id = ids[i];
+    return id;
+  }
+
+  void Take(uint64_t id) {
+    ASSERT_EQ(queue_.Take(id), reference_.Take(id));
+    taken_.push_back(id);
+  }
+
+  void WithTaken() {
+    const auto i = static_cast<size_t>(Below(taken_.size()));
+    const uint64_t id = taken_[i];
+    switch (Below(4)) {
+      case 0: {
+        RankKey key = queue_.KeyOf(id);
+        key.not_pinned = Below(3) != 0;
+        queue_.Restore(id, key);
+        reference_.Restore(id, key);
+        taken_.erase(taken_.begin() + static_cast<int64_t>(i));
+        break;
+      }
+      case 1:
+        ASSERT_EQ(queue_.Remove(id), reference_.Remove(id));
+        taken_.erase(taken_.begin() + static_cast<int64_t>(i));
+        break;
+      default: {
+        const auto cost = static_cast<int64_t>(Below(600));
+        queue_.Serve(id, cost);
+        reference_.Serve(id, cost);
+      }
+    }
+  }
+
+  void Call() {
+    now_ += Duration(static_cast<int64_t>(Below(10)));
+    const uint64_t what = Below(100);
+    std::vector<uint64_t> order = reference_.Order();
+    if (what < 35 || (order.empty() && taken_.empty())) {
+      Push();
+    } else if (what < 60 && !order.empty()) {
+      Take(Below(3) == 0 ? Pick(order) : order[0]);
+    } else if (what < 70 && !order.empty()) {
+      const uint64_t id = Pick(order);
+      ASSERT_EQ(queue_.Remove(id), reference_.Remove(id));
+    } else if (what < 95 && !taken_.empty()) {
+      WithTaken();
+    } else {
+      queue_.Age(now_);
+      reference_.Age(now_);
+    }
+  }
+
+  void Compare() {
+    const std::vector<uint64_t> order = reference_.Order();
+    std::vector<uint64_t> ids;
+    queue_.Peek(1'000'000, &ids);
+    ASSERT_EQ(ids, order) << "seed " << seed_ << " call " << draw_;
+    const uint64_t limit = Below(order.size() + 2);
+    queue_.Peek(static_cast<int64_t>(limit), &ids);
+    ASSERT_EQ(ids, std::vector<uint64_t>(
+                       order.begin(),
+                       order.begin() + static_cast<int64_t>(std::min(limit, order.size()))));
+    if (!order.empty()) {
+      const auto rank = static_cast<size_t>(Below(order.size()));
+      ASSERT_EQ(queue_.rank_of(order[rank]), static_cast<int64_t>(rank));
+    }
+    ASSERT_EQ((QueueLoad{queue_.size(), queue_.tokens()}), reference_.Load(-1, ""));
+    const auto c = static_cast<int>(Below(3));
+    ASSERT_EQ(queue_.load(static_cast<ServiceClass>(c)), reference_.Load(c, ""));
+    const std::string tenant = "t" + std::to_string(Below(5));
+    ASSERT_EQ(queue_.TenantLoad(tenant), reference_.Load(-1, tenant));
+    queue_.CheckInvariants();
+  }
+
+  const uint64_t seed_;
+  const QueueOptions options_;
+  RequestQueue queue_;
+  tests::ReferenceQueue reference_;
+  std::vector<uint64_t> taken_;
+  uint64_t draw_ = 0;
+  uint64_t next_id_ = 1;
+  TimePoint now_;
+};
+
+TEST(RequestQueueRandomTest, EqualsTheReference) {
+  for (uint64_t seed = 1; seed <= 120; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    QueueOptions options;
+    options.policy = RandomBelow(seed, 2, 0, 2) == 0 ? QueuePolicy::kFcfs : QueuePolicy::kEdf;
+    options.fairness.enabled = RandomBelow(seed, 2, 1, 4) != 0;
+    options.fairness.weights = {
+        {"t1", 1 + static_cast<int64_t>(RandomBelow(seed, 2, 2, 10 * kWeightOne))},
+        {"t3", kWeightOne / 3}};
+    if (RandomBelow(seed, 2, 3, 2) == 0) {
+      options.class_ageing = Duration(100);
+    }
+    RandomCalls(seed, options).Run(250);
+    if (HasFailure()) {
+      return;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace scoville::scheduler
