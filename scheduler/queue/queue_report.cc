@@ -46,30 +46,25 @@ std::vector<uint64_t> RequestQueue::Ids() const {
   std::vector<uint64_t> ids;
   for (const Record& record : records_) {
     if (record.state == State::kFresh || record.state == State::kRestored) {
-      ids.push_back(record.entry.id);
+      ids.push_back(record.id);
     }
   }
   std::sort(ids.begin(), ids.end());
   return ids;
 }
 
-void RequestQueue::CheckRecord(uint64_t id, const Record& record) const {
-  CHECK_EQ(record.entry.id, id);
-  CHECK_LE(int{record.line}, static_cast<int>(record.entry.service_class));
-  CHECK_GE(record.unserved, 0);
+void RequestQueue::CheckRecord(const Record& record) const {
+  CHECK_LE(int{record.line}, int{record.service_class});
+  CHECK_GE(record.cost, 0);
   const ClassLine& line = lines_[record.line];
   if (record.state == State::kFresh) {
+    CHECK(record.not_pinned);
     CHECK(line.Holds(FlowOf(record), WaitingOf(record)));
-    CHECK_EQ(record.unserved, 0);
   } else {
-    CHECK_EQ(int{record.key.service_class}, int{record.line});
-    CHECK_EQ(record.key.id, id);
-    CHECK_EQ(line.HoldsRestored(record.key), record.state == State::kRestored);
+    CHECK_EQ(line.HoldsRestored(RankOf(record, record.tag)), record.state == State::kRestored);
   }
-  if (record.ages != TimePoint::Max()) {
-    CHECK(record.state != State::kTaken);
-    CHECK(ageing_.contains({record.ages, id}));
-  }
+  CHECK_EQ(ageing_.contains({AgesAt(record), record.id}),
+           record.state != State::kTaken && Ages(record));
 }
 
 void RequestQueue::CheckInvariants() const {
@@ -83,20 +78,20 @@ void RequestQueue::CheckInvariants() const {
       continue;
     }
     ++used;
-    CHECK(slots_.contains(record.entry.id));
-    CheckRecord(record.entry.id, record);
+    CHECK(slots_.contains(record.id));
+    CheckRecord(record);
     auto& [waiting, tokens, taken] = of_tenant[record.tenant];
     if (record.state == State::kTaken) {
       ++taken;
       continue;
     }
     ++waiting;
-    tokens += record.entry.tokens;
-    QueueLoad& load = classes[static_cast<size_t>(record.entry.service_class)];
+    tokens += record.tokens;
+    QueueLoad& load = classes[record.service_class];
     ++load.requests;
-    load.tokens += record.entry.tokens;
+    load.tokens += record.tokens;
     ++in_line[record.line];
-    ageing += record.ages != TimePoint::Max();
+    ageing += Ages(record);
   }
   CHECK_EQ(used, static_cast<int64_t>(slots_.size()));
   CHECK_EQ(used + static_cast<int64_t>(free_.size()), static_cast<int64_t>(records_.size()));

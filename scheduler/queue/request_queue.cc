@@ -21,6 +21,7 @@ RequestQueue::RequestQueue(const QueueOptions& options)
       tenants_(options.fairness.weights, options.fairness.max_tenants) {
   CHECK_GE(ageing_step_, Duration());
   slots_.reserve(static_cast<size_t>(options.expected));
+  records_.reserve(static_cast<size_t>(options.expected));
 }
 
 RequestQueue::Record& RequestQueue::At(uint64_t id) {
@@ -69,8 +70,11 @@ uint32_t RequestQueue::ResolveTenant(absl::string_view name) {
 }
 
 WaitingRequest RequestQueue::WaitingOf(const Record& record) const {
-  return {policy_ == QueuePolicy::kEdf ? record.entry.due.ns() : 0, record.entry.id,
-          Scaled(record.tenant, record.entry.cost)};
+  return {DueOf(record), record.id, Scaled(record.tenant, record.cost)};
+}
+
+RankKey RequestQueue::RankOf(const Record& record, int64_t tag) const {
+  return {record.line, record.not_pinned, tag, TimePoint(DueOf(record)), record.id};
 }
 
 void RequestQueue::Adjust(uint32_t tenant, size_t line, int64_t delta) {
@@ -81,8 +85,8 @@ void RequestQueue::Adjust(uint32_t tenant, size_t line, int64_t delta) {
 }
 
 void RequestQueue::Count(const Record& record, int64_t sign) {
-  const int64_t tokens = sign * record.entry.tokens;
-  QueueLoad& load = classes_[static_cast<size_t>(record.entry.service_class)];
+  const int64_t tokens = sign * record.tokens;
+  QueueLoad& load = classes_[record.service_class];
   load.requests += sign;
   load.tokens += tokens;
   total_.requests += sign;
@@ -92,31 +96,27 @@ void RequestQueue::Count(const Record& record, int64_t sign) {
   tenant.tokens += tokens;
 }
 
-void RequestQueue::Enter(Record& record) {
+void RequestQueue::Enter(const Record& record) {
   ClassLine& line = lines_[record.line];
   if (record.state == State::kRestored) {
-    line.AddRestored(record.key);
+    line.AddRestored(RankOf(record, record.tag));
   } else {
     line.Add(FlowOf(record), WaitingOf(record));
   }
-  record.ages = TimePoint::Max();
-  if (record.line > 0 && ageing_step_ > Duration()) {
-    const int64_t steps = static_cast<int64_t>(record.entry.service_class) - record.line + 1;
-    record.ages = record.entry.arrival + ageing_step_ * steps;
-    ageing_.emplace(record.ages, record.entry.id);
+  if (Ages(record)) {
+    ageing_.emplace(AgesAt(record), record.id);
   }
 }
 
-void RequestQueue::Leave(Record& record) {
+void RequestQueue::Leave(const Record& record) {
   ClassLine& line = lines_[record.line];
   if (record.state == State::kRestored) {
-    line.EraseRestored(record.key);
+    line.EraseRestored(RankOf(record, record.tag));
   } else {
     line.Erase(FlowOf(record), WaitingOf(record));
   }
-  if (record.ages != TimePoint::Max()) {
-    ageing_.erase({record.ages, record.entry.id});
-    record.ages = TimePoint::Max();
+  if (Ages(record)) {
+    ageing_.erase({AgesAt(record), record.id});
   }
 }
 
@@ -134,11 +134,15 @@ void RequestQueue::Push(const QueueEntry& entry) {
   CHECK(slots_.emplace(entry.id, slot).second);
   Record& record = records_[slot];
   record = Record();
+  record.id = entry.id;
+  record.cost = entry.cost;
+  record.due = entry.due;
+  record.arrival = entry.arrival;
+  record.tokens = entry.tokens;
   record.tenant = ResolveTenant(entry.tenant);
-  record.entry = entry;
-  record.entry.tenant = absl::string_view();
   record.state = State::kFresh;
-  record.line = static_cast<uint8_t>(entry.service_class);
+  record.service_class = static_cast<uint8_t>(entry.service_class);
+  record.line = record.service_class;
   Enter(record);
   Count(record, 1);
 }
@@ -154,39 +158,32 @@ RankKey RequestQueue::Take(uint64_t id) {
   Record& record = At(id);
   CHECK(record.state == State::kFresh || record.state == State::kRestored);
   Count(record, -1);
-  ++tenants_.at(record.tenant).taken;
-  if (record.ages != TimePoint::Max()) {
-    ageing_.erase({record.ages, id});
-    record.ages = TimePoint::Max();
-  }
-  ClassLine& line = lines_[record.line];
+  TenantTable::Tenant& tenant = tenants_.at(record.tenant);
+  ++tenant.taken;
   if (record.state == State::kRestored) {
-    line.EraseRestored(record.key);
+    Leave(record);
   } else {
-    const WaitingRequest waiting = WaitingOf(record);
-    record.key = {record.line, true, line.Take(FlowOf(record), waiting), TimePoint(waiting.due),
-                  id};
+    if (Ages(record)) {
+      ageing_.erase({AgesAt(record), id});
+    }
+    record.tag = lines_[record.line].Take(FlowOf(record), WaitingOf(record));
     record.charged_in = record.line;
-    record.unserved = record.entry.cost;
-    tenants_.at(record.tenant).charged += record.entry.cost;
+    tenant.charged += record.cost;
   }
   record.state = State::kTaken;
-  return record.key;
+  return RankOf(record, record.tag);
 }
 
-void RequestQueue::Restore(uint64_t id, const RankKey& key) {
-  Restore(id, key, At(id).entry.tokens);
-}
+void RequestQueue::Restore(uint64_t id, const RankKey& key) { Restore(id, key, At(id).tokens); }
 
 void RequestQueue::Restore(uint64_t id, const RankKey& key, int64_t tokens) {
   Record& record = At(id);
   CHECK(record.state == State::kTaken);
-  CHECK_EQ(key.id, id);
-  CHECK_EQ(key.service_class, record.line);
   CHECK_GE(tokens, 0);
+  record.not_pinned = key.not_pinned;
+  CHECK_EQ(key, RankOf(record, record.tag));
   --tenants_.at(record.tenant).taken;
-  record.entry.tokens = tokens;
-  record.key = key;
+  record.tokens = tokens;
   record.state = State::kRestored;
   Enter(record);
   Count(record, 1);
@@ -195,27 +192,26 @@ void RequestQueue::Restore(uint64_t id, const RankKey& key, int64_t tokens) {
 RankKey RequestQueue::Pin(uint64_t id) {
   Record& record = At(id);
   CHECK(record.state == State::kTaken || record.state == State::kRestored);
-  if (record.key.not_pinned) {
-    const bool waits = record.state == State::kRestored;
-    if (waits) {
-      lines_[record.line].EraseRestored(record.key);
-    }
-    record.key.not_pinned = false;
-    if (waits) {
-      lines_[record.line].AddRestored(record.key);
-    }
+  const bool waits = record.state == State::kRestored;
+  if (waits) {
+    lines_[record.line].EraseRestored(RankOf(record, record.tag));
   }
-  return record.key;
+  record.not_pinned = false;
+  const RankKey key = RankOf(record, record.tag);
+  if (waits) {
+    lines_[record.line].AddRestored(key);
+  }
+  return key;
 }
 
 void RequestQueue::Serve(uint64_t id, int64_t cost) {
   CHECK_GE(cost, 0);
   Record& record = At(id);
   CHECK(record.state == State::kTaken || record.state == State::kRestored);
-  record.unserved -= cost;
-  if (record.unserved < 0) {
-    Adjust(record.tenant, record.charged_in, -record.unserved);
-    record.unserved = 0;
+  record.cost -= cost;
+  if (record.cost < 0) {
+    Adjust(record.tenant, record.charged_in, -record.cost);
+    record.cost = 0;
   }
 }
 
@@ -227,7 +223,7 @@ int64_t RequestQueue::Remove(uint64_t id) {
     Leave(record);
     Count(record, -1);
   }
-  const int64_t refund = record.unserved;  // 0 if it was never taken
+  const int64_t refund = record.state == State::kFresh ? 0 : record.cost;
   Adjust(record.tenant, record.charged_in, -refund);
   record.state = State::kUnused;
   const auto it = slots_.find(id);
@@ -249,7 +245,6 @@ void RequestQueue::Age(TimePoint now) {
     Record& record = At(ageing_.begin()->second);
     Leave(record);
     --record.line;
-    record.key.service_class = record.line;
     Enter(record);
   }
 }
@@ -260,11 +255,9 @@ TimePoint RequestQueue::NextAgeing() const {
 
 RankKey RequestQueue::KeyOf(uint64_t id) const {
   const Record& record = At(id);
-  if (record.state != State::kFresh) {
-    return record.key;
-  }
-  return {record.line, true, lines_[record.line].VirtualTime(FlowOf(record)),
-          TimePoint(WaitingOf(record).due), id};
+  return RankOf(record, record.state == State::kFresh
+                            ? lines_[record.line].VirtualTime(FlowOf(record))
+                            : record.tag);
 }
 
 bool RequestQueue::Waiting(uint64_t id) const {

@@ -29,7 +29,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <string>
 #include <utility>
@@ -67,7 +66,7 @@ struct QueueOptions {
   QueuePolicy policy = QueuePolicy::kFcfs;
   FairnessOptions fairness{};
   Duration class_ageing{};  // zero: classes are strict
-  int64_t expected = 1024;  // requests known at a time for which the index never grows
+  int64_t expected = 1024;  // requests known at a time for which nothing has to grow
 };
 
 struct QueueEntry {
@@ -168,16 +167,22 @@ class RequestQueue {
  private:
   enum class State : uint8_t { kUnused, kFresh, kTaken, kRestored };
 
-  struct Record {
-    QueueEntry entry;  // tenant is emptied
+  // One cache line: a long line of waiting requests is cold memory.
+  struct alignas(64) Record {
+    uint64_t id = 0;
+    int64_t cost = 0;  // the estimate; once charged, what of it is not served
+    TimePoint due;
+    TimePoint arrival;
+    int64_t tokens = 0;
+    int64_t tag = 0;      // once taken
+    uint32_t tenant = 0;  // number in the table
     State state = State::kUnused;
-    uint8_t line = 0;        // class it waits in, after ageing
-    uint8_t charged_in = 0;  // class whose virtual time was moved
-    uint32_t tenant = 0;     // index in the table
-    int64_t unserved = 0;    // of what was charged
-    RankKey key;             // once taken
-    TimePoint ages;          // its key in ageing_; Max: not there
+    bool not_pinned = true;
+    uint8_t service_class = 0;   // as the client gave it
+    uint8_t line : 4 = 0;        // class it waits in, after ageing
+    uint8_t charged_in : 4 = 0;  // class whose virtual time was moved
   };
+  static_assert(sizeof(Record) == 64);
 
   Record& At(uint64_t id);
   const Record& At(uint64_t id) const;
@@ -185,12 +190,20 @@ class RequestQueue {
   bool Forgettable(uint32_t tenant) const;
   uint32_t FlowOf(const Record& record) const { return fairness_ ? record.tenant : 0; }
   int64_t Scaled(uint32_t tenant, int64_t cost) const;
-  WaitingRequest WaitingOf(const Record& record) const;
+  WaitingRequest WaitingOf(const Record& record) const;  // Precondition: fresh
+  RankKey RankOf(const Record& record, int64_t tag) const;
+  bool Ages(const Record& record) const { return record.line > 0 && ageing_step_ > Duration(); }
+  TimePoint AgesAt(const Record& record) const {
+    return record.arrival + ageing_step_ * (record.service_class - record.line + 1);
+  }
+  int64_t DueOf(const Record& record) const {
+    return policy_ == QueuePolicy::kEdf ? record.due.ns() : 0;
+  }
   void Adjust(uint32_t tenant, size_t line, int64_t delta);
-  void Enter(Record& record);  // into its line
-  void Leave(Record& record);  // out of its line
+  void Enter(const Record& record);  // into its line
+  void Leave(const Record& record);  // out of its line
   void Count(const Record& record, int64_t sign);
-  void CheckRecord(uint64_t id, const Record& record) const;
+  void CheckRecord(const Record& record) const;
 
   const QueuePolicy policy_;
   const bool fairness_;
@@ -201,7 +214,7 @@ class RequestQueue {
   QueueLoad total_;
   // Looked up, never walked.
   absl::flat_hash_map<uint64_t, uint32_t> slots_;
-  std::deque<Record> records_;  // grows without moving what is there
+  std::vector<Record> records_;
   std::vector<uint32_t> free_;
   absl::btree_set<std::pair<TimePoint, uint64_t>> ageing_;
 };

@@ -1,6 +1,7 @@
 // The queue against the one of plain loops, over random calls.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,11 @@ namespace {
 class RandomCalls {
  public:
   RandomCalls(uint64_t seed, const QueueOptions& options)
-      : seed_(seed), options_(options), queue_(options), reference_(options) {}
+      : seed_(seed),
+        tenants_(1 + RandomBelow(seed, 3, 0, 30)),
+        options_(options),
+        queue_(options),
+        reference_(options) {}
 
   void Run(int calls) {
     for (int i = 0; i < calls && !testing::Test::HasFailure(); ++i) {
@@ -30,7 +35,7 @@ class RandomCalls {
     QueueEntry entry;
     entry.id = next_id_++;
     entry.service_class = static_cast<ServiceClass>(Below(3));
-    const std::string tenant = "t" + std::to_string(Below(5));
+    const std::string tenant = "t" + std::to_string(Below(tenants_));
     entry.tenant = tenant;
     entry.cost = static_cast<int64_t>(Below(4) == 0 ? Below(3) : Below(1000));
     entry.due = now_ + Duration(static_cast<int64_t>(Below(20)));
@@ -111,12 +116,13 @@ class RandomCalls {
     ASSERT_EQ((QueueLoad{queue_.size(), queue_.tokens()}), reference_.Load(-1, ""));
     const auto c = static_cast<int>(Below(3));
     ASSERT_EQ(queue_.load(static_cast<ServiceClass>(c)), reference_.Load(c, ""));
-    const std::string tenant = "t" + std::to_string(Below(5));
+    const std::string tenant = "t" + std::to_string(Below(tenants_));
     ASSERT_EQ(queue_.TenantLoad(tenant), reference_.Load(-1, tenant));
     queue_.CheckInvariants();
   }
 
   const uint64_t seed_;
+  const uint64_t tenants_;
   const QueueOptions options_;
   RequestQueue queue_;
   tests::ReferenceQueue reference_;
