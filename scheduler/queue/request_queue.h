@@ -14,11 +14,10 @@
 // tenant, QueuePolicy decides.
 //
 // The estimate is charged at Take; Serve says what was really done and charges what goes beyond;
-// Remove gives back what was charged and never served. The bound that follows, for two tenants that
-// always have something waiting in a class: their charges divided by their weights differ by no
-// more than one request's cost / weight of each, at every moment; what was really done differs
-// further by no more than the estimates of what is running, or what running requests did beyond
-// them, both of which the pool bounds. README.md has the argument.
+// Remove gives back what was charged and never served. README.md has the bound that follows for two
+// tenants that always have something waiting, and what it supposes.
+//
+// The caller tells every id's end: Remove, also for what ran to its end on a device.
 //
 // Units: cost in any one unit (milli-tokens, microjoules): the queue does not care. Ownership: owns
 // copies of names, nothing else. Threading: engine thread only. Errors: an unknown id or one in the

@@ -48,7 +48,7 @@ class Line {
     return static_cast<int64_t>(ids_.back() & 1);
   }
 
-  // Take and back, of the one in the middle of what look-ahead sees.
+  // Of the same request each time.
   int64_t TakeAndRestore() {
     queue_.Peek(1, &ids_);
     const RankKey key = queue_.Take(ids_[0]);
