@@ -435,13 +435,20 @@ absl::StatusOr<CapChange> DevicePower::SetCap(TimePoint now, Power cap, TimePoin
         "a cap of %.1f W cannot be kept: the least is %.1f W", ToWatts(cap), ToWatts(min_cap_)));
   }
   ASSIGN_OR_RETURN(const CapChange change, policy_->ChangeCap(now, 0, cap, at));
-  announced_.erase(std::remove_if(announced_.begin(), announced_.end(),
-                                  [&](const CapChange& c) {
-                                    return at <= now || c.effective_at >= change.effective_at;
-                                  }),
-                   announced_.end());
+  // Of what was to come the governor drops what is lower than this, and what would come later
+  // bounds less than this does.
+  const auto superseded = [&](TimePoint effective_at, Power announced) {
+    return effective_at > now && (announced < cap || effective_at >= change.effective_at);
+  };
+  announced_.erase(
+      std::remove_if(announced_.begin(), announced_.end(),
+                     [&](const CapChange& c) { return superseded(c.effective_at, c.cap); }),
+      announced_.end());
   announced_.push_back(change);
   ApplyCaps(now);
+  trace_caps_.erase(std::remove_if(trace_caps_.begin(), trace_caps_.end(),
+                                   [&](const TraceCap& c) { return superseded(c.from, c.cap); }),
+                    trace_caps_.end());
   trace_caps_.push_back({change.effective_at, cap});
   return change;
 }

@@ -4,6 +4,7 @@
 #include <limits>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -53,6 +54,45 @@ absl::Status CheckResidents(const std::string& name, const device::DeviceStatus&
                                             residents.least_blocks, " to ", residents.most_blocks));
   }
   return absl::OkStatus();
+}
+
+// No budget: the limits of nodes without one are far above this.
+constexpr Power kUnbounded = Power(INT64_MAX / 8);
+
+bool IsBelow(const scheduler::FleetPowerStatus& fleet, uint32_t device, int node) {
+  const std::string& home = fleet.devices[device].node;
+  const auto named = [&](const scheduler::NodePowerStatus& n) { return n.name == home; };
+  int at = static_cast<int>(std::find_if(fleet.nodes.begin(), fleet.nodes.end(), named) -
+                            fleet.nodes.begin());
+  while (at >= 0 && at != node) {
+    at = fleet.nodes[static_cast<size_t>(at)].parent;
+  }
+  return at == node;
+}
+
+// What all devices below a node drew together, piece by piece.
+std::vector<device::TracePiece> SumOfTraces(const std::vector<device::Device*>& devices,
+                                            const scheduler::FleetPowerStatus& fleet, int node) {
+  std::vector<std::pair<TimePoint, Power>> steps;
+  for (const device::Device* device : devices) {
+    if (!IsBelow(fleet, device->id().value, node)) {
+      continue;
+    }
+    for (const device::TracePiece& piece : device->power().trace()) {
+      steps.emplace_back(piece.start, piece.power);
+      steps.emplace_back(piece.start + piece.duration, Power() - piece.power);
+    }
+  }
+  std::sort(steps.begin(), steps.end());
+  std::vector<device::TracePiece> sum;
+  Power power;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    power += steps[i].second;
+    if (i + 1 < steps.size() && steps[i + 1].first > steps[i].first) {
+      sum.push_back({steps[i].first, steps[i + 1].first - steps[i].first, power});
+    }
+  }
+  return sum;
 }
 
 }  // namespace
@@ -123,6 +163,41 @@ absl::Status CheckCaps(const std::vector<device::Device*>& devices, Duration win
       return absl::InternalError(absl::StrCat("device ", device->id().value, ": the window of ",
                                               ToSeconds(window), " s that ends at ", worst.end.ns(),
                                               " ns draws ", worst.watts(), " W above its cap"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void NodeLimits::Note(const scheduler::FleetPower& fleet, TimePoint now) {
+  const std::vector<Power>& limits = fleet.book().limits_in_force();
+  nodes_.resize(limits.size());
+  for (size_t i = 0; i < limits.size(); ++i) {
+    std::vector<device::TraceCap>& caps = nodes_[i];
+    if (caps.empty() || caps.back().cap != limits[i]) {
+      caps.push_back({now, limits[i]});
+    }
+  }
+}
+
+absl::Status CheckNodes(const std::vector<device::Device*>& devices,
+                        const scheduler::FleetPowerStatus& fleet, const NodeLimits& limits,
+                        Duration window) {
+  for (size_t i = 0; i < fleet.nodes.size(); ++i) {
+    const std::vector<device::TraceCap>& caps = limits.nodes()[i];
+    const auto bounded = [](const device::TraceCap& c) { return c.cap < kUnbounded; };
+    if (std::none_of(caps.begin(), caps.end(), bounded)) {
+      continue;  // never a budget
+    }
+    const std::vector<device::TracePiece> trace = SumOfTraces(devices, fleet, static_cast<int>(i));
+    if (trace.empty()) {
+      continue;  // nothing happened
+    }
+    const device::WindowExcess worst = device::WorstWindow(trace, caps, window);
+    if (worst.picojoules > 0) {
+      return absl::InternalError(absl::StrCat(scheduler::BudgetLevelName(fleet.nodes[i].level),
+                                              " '", fleet.nodes[i].name, "': the window of ",
+                                              ToSeconds(window), " s that ends at ", worst.end.ns(),
+                                              " ns draws ", worst.watts(), " W above its limit"));
     }
   }
   return absl::OkStatus();

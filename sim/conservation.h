@@ -28,6 +28,23 @@ absl::Status CheckRunning(const std::vector<device::Device*>& devices,
 // audit that shares nothing with the governor. For governors that promise it.
 absl::Status CheckCaps(const std::vector<device::Device*>& devices, Duration window);
 
+// The limits in force of each node of the budget tree over a run, for the audit of its nodes.
+class NodeLimits {
+ public:
+  // After the scheduler is made, and after any event.
+  void Note(const scheduler::FleetPower& fleet, TimePoint now);
+  const std::vector<std::vector<device::TraceCap>>& nodes() const { return nodes_; }
+
+ private:
+  std::vector<std::vector<device::TraceCap>> nodes_;
+};
+
+// As CheckCaps, of the devices below each node together: no window's mean power was above the
+// node's limit in force at its end.
+absl::Status CheckNodes(const std::vector<device::Device*>& devices,
+                        const scheduler::FleetPowerStatus& fleet, const NodeLimits& limits,
+                        Duration window);
+
 // At the end of a run: the same for its records, each request ended once, and the times in the
 // system are the integral of the number in the system over the loop's clock (Little's law).
 absl::Status CheckConservation(const SimulationResult& result,

@@ -9,6 +9,7 @@
 #include "base/nearest_name.h"
 #include "base/status_macros.h"
 #include "base/yaml_reader.h"
+#include "scheduler/power/budget_config.h"
 
 namespace scoville::sim {
 
@@ -78,6 +79,19 @@ absl::Status ReadScheduler(const YamlMap& map, Scenario* scenario) {
   RETURN_IF_ERROR(map.ReadChoice("routing", scheduler::RoutePolicyNames(), &routing));
   options->routing = static_cast<scheduler::RoutePolicy>(routing);
   return absl::OkStatus();
+}
+
+// `pool.budgets` and `power`: what the pool may draw from the start.
+absl::Status ReadFleet(const YamlMap& pool, const YamlMap& power, Scenario* scenario) {
+  scheduler::FleetPowerOptions* fleet = &scenario->scheduler.fleet;
+  RETURN_IF_ERROR(power.Read("budget", &fleet->budget));
+  scheduler::FleetPowerPolicy* policy = &fleet->policy;
+  RETURN_IF_ERROR(power.Read("reserve_ppm", &policy->reserve_ppm, YamlIntRange{0, 999'999}));
+  RETURN_IF_ERROR(power.Read("pue_milli", &policy->pue_milli, YamlIntRange{1'000, 1'000'000}));
+  RETURN_IF_ERROR(power.Read("overhead_per_device", &policy->overhead_per_device));
+  ASSIGN_OR_RETURN(fleet->nodes, scheduler::ReadBudgets(pool));
+  return scheduler::MakeBudgetTree(*fleet, static_cast<uint32_t>(scenario->pool.devices), Power())
+      .status();
 }
 
 absl::Status ReadLength(const YamlMap& parent, absl::string_view key,
@@ -226,7 +240,18 @@ absl::Status ReadRequests(const YamlMap& root, Scenario* scenario) {
   return absl::OkStatus();
 }
 
-absl::Status ReadBudget(const YamlMap& map, scheduler::PowerRequest* budget) {
+absl::Status ReadBudget(const YamlMap& map, const Scenario& scenario,
+                        scheduler::PowerRequest* budget) {
+  RETURN_IF_ERROR(map.Read("node", &budget->node));
+  if (!budget->node.empty()) {
+    ASSIGN_OR_RETURN(
+        const scheduler::BudgetTree tree,
+        scheduler::MakeBudgetTree(scenario.scheduler.fleet,
+                                  static_cast<uint32_t>(scenario.pool.devices), Power()));
+    if (const auto found = tree.Find(budget->node); !found.ok()) {
+      return map.Error("node", found.status().message());
+    }
+  }
   RETURN_IF_ERROR(map.Require("watts", &budget->watts));
   if (budget->watts <= Power()) {
     return map.Error("watts", "must be above 0 W");
@@ -267,7 +292,7 @@ absl::Status ReadEvents(const YamlMap& root, Scenario* scenario) {
       }
     }
     if (event.kind == EventKind::kPowerBudget) {
-      RETURN_IF_ERROR(ReadBudget(map, &event.budget));
+      RETURN_IF_ERROR(ReadBudget(map, *scenario, &event.budget));
     }
     scenario->events.push_back(std::move(event));
   }
@@ -326,6 +351,8 @@ absl::StatusOr<Scenario> ReadScenario(const YamlDocument& document,
   RETURN_IF_ERROR(ReadPool(pool, &scenario.pool));
   ASSIGN_OR_RETURN(const YamlMap scheduler, root.MapOrEmpty("scheduler"));
   RETURN_IF_ERROR(ReadScheduler(scheduler, &scenario));
+  ASSIGN_OR_RETURN(const YamlMap power, root.MapOrEmpty("power"));
+  RETURN_IF_ERROR(ReadFleet(pool, power, &scenario));
   ASSIGN_OR_RETURN(const YamlMap workload, root.MapOrEmpty("workload"));
   RETURN_IF_ERROR(ReadWorkload(workload, &scenario));
   RETURN_IF_ERROR(ReadRequests(root, &scenario));

@@ -15,6 +15,7 @@
 #include "client/workload/request_trace.h"
 #include "model/card/model_card_reader.h"
 #include "model/text/detokenizer.h"
+#include "scheduler/power/budget_config.h"
 #include "sim/conservation.h"
 #include "sim/request_factory.h"
 
@@ -86,6 +87,7 @@ class Run {
   absl::Status violation_;  // the first one a sink saw
   std::unique_ptr<device::DevicePool> pool_;
   std::optional<scheduler::Scheduler> scheduler_;
+  NodeLimits limits_;
 };
 
 // Counts, and for written requests keeps, what a request was given.
@@ -155,7 +157,13 @@ absl::Status Run::MakePool() {
   scheduler::SchedulerOptions options = scenario_.scheduler;
   options.context = model_.config.context;
   options.vocabulary = model_.config.vocabulary;
+  std::vector<Power> floors;
+  for (const device::Device* device : pool_->devices()) {
+    floors.push_back(device->power().min_cap());
+  }
+  RETURN_IF_ERROR(scheduler::CheckFleetPower(options.fleet, floors));
   scheduler_.emplace(&loop_, pool_->devices(), options, &result_.records);
+  limits_.Note(scheduler_->fleet(), loop_.Now());
   const device::Profile& profile = pool_->profile();
   const double overhead =
       profile.overhead_power.value * static_cast<double>(scenario_.pool.parallelism.chips);
@@ -304,6 +312,7 @@ absl::Status Run::RunEvents() {
     live = result_.records.admitted - static_cast<int64_t>(result_.records.requests.size());
     RETURN_IF_ERROR(violation_);
     if (options_.check_every_event) {
+      limits_.Note(scheduler_->fleet(), loop_.Now());
       RETURN_IF_ERROR(CheckDevices(pool_->devices()));
       RETURN_IF_ERROR(CheckRunning(pool_->devices(), *scheduler_, result_.records,
                                    loop_.next_time() - loop_.Now()));
@@ -354,7 +363,9 @@ absl::StatusOr<SimulationResult> Run::Execute() {
   const device::GovernorKind governor = scenario_.pool.power.governor;
   if (options_.check_every_event && (governor == device::GovernorKind::kPredictive ||
                                      governor == device::GovernorKind::kStatic)) {
-    RETURN_IF_ERROR(CheckCaps(pool_->devices(), scenario_.pool.power.cap_window));
+    const Duration window = scenario_.pool.power.cap_window;
+    RETURN_IF_ERROR(CheckCaps(pool_->devices(), window));
+    RETURN_IF_ERROR(CheckNodes(pool_->devices(), scheduler_->fleet().Get(), limits_, window));
   }
   if (absl::Status status = CheckConservation(result_, *scheduler_); !status.ok()) {
     WindDown();

@@ -11,8 +11,10 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/units.h"
+#include "scheduler/power/budget_tree.h"
 
 namespace scoville::server {
 
@@ -37,8 +39,15 @@ struct ServerConfig {
     Duration cap_window = Seconds(1);
     std::string governor = "predictive";
     std::string mode = "perf";
-    Duration park_after;    // of idling; zero: never
-    int64_t kv_blocks = 0;  // per device; zero: as many as fit
+    Duration park_after;                             // of idling; zero: never
+    int64_t kv_blocks = 0;                           // per device; zero: as many as fit
+    std::vector<scheduler::BudgetNodeSpec> budgets;  // which devices share which limit
+  };
+  struct FleetPower {
+    Power budget;                  // of all devices together, from the start; zero: none
+    int64_t reserve_ppm = 50'000;  // of each budget, not handed out
+    int64_t pue_milli = 1'000;     // thousandths
+    Power overhead_per_device;     // at the wall beside each device
   };
   struct Limits {
     int64_t max_queued_requests = 1024;
@@ -70,6 +79,7 @@ struct ServerConfig {
   Model model;
   std::string executor = "functional";
   Pool pool;
+  FleetPower power;
   Limits limits;
   Drain drain;
   Log log;

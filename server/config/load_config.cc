@@ -11,6 +11,7 @@
 #include "base/nearest_name.h"
 #include "base/status_macros.h"
 #include "base/yaml_reader.h"
+#include "scheduler/power/budget_config.h"
 #include "server/config/address.h"
 #include "server/config/settings.h"
 
@@ -60,6 +61,7 @@ class Merger {
   LoadedConfig* const out_;
   std::vector<Setting> settings_;
   std::vector<std::string> origins_;
+  std::string budgets_origin_ = "default";
 };
 
 absl::Status Merger::ReadFile(const std::string& file) {
@@ -81,7 +83,15 @@ absl::Status Merger::ReadFile(const std::string& file) {
     }
     it->second.Has(setting.key());
   }
+  const absl::StatusOr<YamlMap> pool = root.MapOrEmpty("pool");
+  RETURN_IF_ERROR(pool.status());
+  absl::StatusOr<std::vector<scheduler::BudgetNodeSpec>> budgets = scheduler::ReadBudgets(*pool);
   RETURN_IF_ERROR(document.Finish());
+  ASSIGN_OR_RETURN(out_->config.pool.budgets, std::move(budgets));
+  if (pool->Has("budgets")) {
+    ASSIGN_OR_RETURN(const YamlNode node, pool->Node("budgets"));
+    budgets_origin_ = absl::StrCat("file ", file, ":", node.line());
+  }
   for (size_t i = 0; i < settings_.size(); ++i) {
     const std::string name = settings_[i].section();
     const YamlMap& map = name.empty() ? root : sections.at(name);
@@ -191,12 +201,22 @@ absl::Status Merger::Validate() const {
                                                         " bytes, at most 128 are allowed")),
                 OriginOf("model.id"), "model.id");
   }
-  return absl::OkStatus();
+  scheduler::FleetPowerOptions fleet;
+  fleet.nodes = out_->config.pool.budgets;
+  fleet.budget = out_->config.power.budget;
+  return scheduler::MakeBudgetTree(fleet, static_cast<uint32_t>(out_->config.pool.devices), Power())
+      .status();
 }
 
 void Merger::WriteOrigins() {
   for (size_t i = 0; i < settings_.size(); ++i) {
     out_->origins.push_back({settings_[i].path(), settings_[i].value_text(), origins_[i]});
+    const bool pool_ends = settings_[i].section() == "pool" &&
+                           (i + 1 == settings_.size() || settings_[i + 1].section() != "pool");
+    if (pool_ends) {
+      out_->origins.push_back(
+          {"pool.budgets", scheduler::WriteBudgets(out_->config.pool.budgets), budgets_origin_});
+    }
   }
 }
 
@@ -252,6 +272,11 @@ std::string DescribeConfig() {
     absl::StrAppend(&out, setting.path(), "\n    ", setting.help(), "\n    ", setting.type_text(),
                     "; default ", setting.value_text(), "; ", setting.environment(), "\n");
   }
+  absl::StrAppend(&out, "pool.budgets\n    ",
+                  "nested power budgets from the start: nodes of level tray, rack, row or fleet, "
+                  "each over its own devices or children; every device on one node\n    ",
+                  "list of {name: rack-a, level: rack, cap: 900W, devices: [0, 1, 2-3]} or "
+                  "{…, children: [rack-a]}; default []; in the file only\n");
   return out;
 }
 

@@ -135,6 +135,21 @@ void BindPool(ServerConfig* c, std::vector<Setting>* s) {
       .Range(0, 1 << 30);
 }
 
+void BindFleetPower(ServerConfig* c, std::vector<Setting>* s) {
+  s->emplace_back("power.budget", &c->power.budget,
+                  "what all devices may draw together from the start; 0W: no budget")
+      .Range(0, 1'000'000'000'000);
+  s->emplace_back("power.reserve_ppm", &c->power.reserve_ppm,
+                  "share of each budget that is not handed out, in parts per million")
+      .Range(0, 999'999);
+  s->emplace_back("power.pue_milli", &c->power.pue_milli,
+                  "for budgets at the wall: power usage effectiveness, in thousandths")
+      .Range(1'000, 1'000'000);
+  s->emplace_back("power.overhead_per_device", &c->power.overhead_per_device,
+                  "for budgets at the wall: host, network and rack beside each device")
+      .Range(0, 1'000'000'000);
+}
+
 void BindLimits(ServerConfig* c, std::vector<Setting>* s) {
   s->emplace_back("limits.max_queued_requests", &c->limits.max_queued_requests,
                   "requests that may wait; more are refused")
@@ -305,6 +320,7 @@ std::vector<Setting> BindSettings(ServerConfig* c) {
   std::vector<Setting> s;
   BindModel(c, &s);
   BindPool(c, &s);
+  BindFleetPower(c, &s);
   BindLimits(c, &s);
   BindOperation(c, &s);
   return s;

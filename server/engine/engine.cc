@@ -4,8 +4,10 @@
 #include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/status_macros.h"
+#include "scheduler/power/budget_config.h"
 #include "server/runtime/mutex.h"
 #include "server/runtime/real_event_loop.h"
 #include "server/runtime/thread_compute_pool.h"
@@ -69,6 +71,11 @@ class Engine::Impl {
     scheduler_options.context = model.config.context;
     scheduler_options.vocabulary = model.config.vocabulary;
     scheduler_options.max_step_tokens = options.pool.max_step_tokens;
+    std::vector<Power> floors;
+    for (const device::Device* device : pool_->devices()) {
+      floors.push_back(device->power().min_cap());
+    }
+    RETURN_IF_ERROR(scheduler::CheckFleetPower(scheduler_options.fleet, floors));
     scheduler_ = std::make_unique<scheduler::Scheduler>(&loop_, pool_->devices(), scheduler_options,
                                                         observer);
     return absl::OkStatus();

@@ -88,6 +88,12 @@ EngineOptions EngineOptionsFor(const ServerConfig& config) {
   out.scheduler.routing =
       ChoiceOf<scheduler::RoutePolicy>(config.limits.routing, scheduler::RoutePolicyNames());
   out.scheduler.slow_reader_timeout = config.limits.slow_reader_timeout;
+  scheduler::FleetPowerOptions& fleet = out.scheduler.fleet;
+  fleet.nodes = config.pool.budgets;
+  fleet.budget = config.power.budget;
+  fleet.policy.reserve_ppm = config.power.reserve_ppm;
+  fleet.policy.pue_milli = config.power.pue_milli;
+  fleet.policy.overhead_per_device = config.power.overhead_per_device;
   out.compute_lanes = static_cast<int>(config.compute.lanes);
   return out;
 }

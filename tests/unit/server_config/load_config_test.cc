@@ -219,5 +219,47 @@ TEST(HostPortTest, RefusesWhatIsNoAddress) {
   }
 }
 
+TEST_F(LoadConfigTest, BudgetsComeFromTheFileAndArePrinted) {
+  WriteFile(
+      "pool:\n  devices: 3\n  budgets:\n"
+      "    - {name: rack-a, level: rack, cap: 900W, devices: [0-1]}\n"
+      "    - {name: rack-b, level: rack, cap: 1.5kW, devices: [2]}\n"
+      "power: {budget: 2kW, pue_milli: 1200}\n");
+  inputs_.environment = {{"SCOVILLE_POWER_BUDGET", "1800W"}};
+  const absl::StatusOr<LoadedConfig> loaded = LoadConfig(inputs_);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  ASSERT_EQ(loaded->config.pool.budgets.size(), 2u);
+  EXPECT_EQ(loaded->config.pool.budgets[1].cap, Watts(1500));
+  EXPECT_EQ(loaded->config.power.budget, Watts(1800));
+  EXPECT_EQ(loaded->config.power.pue_milli, 1200);
+  EXPECT_EQ(OriginOf(*loaded, "pool.budgets"), "file " + file() + ":4");
+  // What is printed gives it again.
+  const std::string printed = PrintConfig(*loaded, false);
+  WriteFile(printed);
+  inputs_.environment.clear();
+  const absl::StatusOr<LoadedConfig> again = LoadConfig(inputs_);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(PrintConfig(*again, false), printed);
+  EXPECT_THAT(printed, HasSubstr("cap: 1500W, devices: [2]"));
+  EXPECT_THAT(DescribeConfig(), HasSubstr("pool.budgets"));
+}
+
+TEST_F(LoadConfigTest, BudgetsMustFitThePoolThatResults) {
+  WriteFile(
+      "pool:\n  devices: 2\n  budgets:\n"
+      "    - {name: rack-a, level: rack, cap: 900W, devices: [0, 1]}\n");
+  EXPECT_EQ(Error(), "no error");
+  inputs_.flags = {{"pool.devices", "3", "--devices"}};
+  EXPECT_THAT(Error(), HasSubstr("scoville.yaml:4:7: pool.budgets[0]: device 2 is on no node"));
+  inputs_.flags = {{"pool.devices", "1", "--devices"}};
+  EXPECT_THAT(Error(), HasSubstr("rack 'rack-a' has device 1, the pool has 0 to 0"));
+  inputs_.flags.clear();
+  // A mistyped key is reported before a bad value of any node.
+  WriteFile(
+      "pool:\n  devises: 2\n  budgets:\n"
+      "    - 7\n    - {name: a, level: rack, cap: 0W, devices: [0, 1]}\n");
+  EXPECT_THAT(Error(), HasSubstr("'devices'"));
+}
+
 }  // namespace
 }  // namespace scoville::server

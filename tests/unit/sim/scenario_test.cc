@@ -268,5 +268,48 @@ TEST(ScenarioTest, TheCommandLineGoesBeforeTheFile) {
   EXPECT_EQ(s->workload.seed, 9u);
 }
 
+std::string BudgetError(const std::string& budgets, const std::string& rest = "") {
+  const std::string text =
+      "name: x\nworkload: {requests: 1}\npool:\n  devices: 4\n  budgets:\n" + budgets + rest;
+  return std::string(ParseScenario(text, "s.yaml").status().message());
+}
+
+TEST(ScenarioTest, ReadsBudgetsAndTheFleetsPower) {
+  const auto s = ParseScenario(
+      "name: x\nworkload: {requests: 1}\n"
+      "pool:\n  budgets:\n"
+      "    - {name: a, level: rack, cap: 900W, devices: [0, 1]}\n"
+      "    - {name: b, level: tray, cap: 600W, devices: [2-3]}\n"
+      "power: {budget: 1kW, reserve_ppm: 1000, pue_milli: 1250, overhead_per_device: 80W}\n"
+      "events:\n  - {at: 1s, do: power_budget, node: b, watts: 500W}\n",
+      "s.yaml");
+  ASSERT_TRUE(s.ok()) << s.status();
+  const scheduler::FleetPowerOptions& fleet = s->scheduler.fleet;
+  ASSERT_EQ(fleet.nodes.size(), 2u);
+  EXPECT_EQ(fleet.nodes[1].name, "b");
+  EXPECT_EQ(fleet.nodes[1].level, scheduler::BudgetLevel::kTray);
+  EXPECT_EQ(fleet.nodes[1].cap, Watts(600));
+  EXPECT_THAT(fleet.nodes[1].devices, ElementsAre(2, 3));
+  EXPECT_EQ(fleet.budget, Watts(1000));
+  EXPECT_EQ(fleet.policy.reserve_ppm, 1000);
+  EXPECT_EQ(fleet.policy.pue_milli, 1250);
+  EXPECT_EQ(fleet.policy.overhead_per_device, Watts(80));
+  EXPECT_EQ(s->events[0].budget.node, "b");
+}
+
+TEST(ScenarioTest, BudgetsThatAreNoTreeAreRefusedWithTheirPlace) {
+  const std::string a = "    - {name: a, level: rack, cap: 900W, devices: [0-2]}\n";
+  EXPECT_THAT(BudgetError(a), HasSubstr("s.yaml:6:7: pool.budgets[0]: device 3 is on no node"));
+  const std::string b = "    - {name: b, level: rack, cap: 900W, devices: [3]}\n";
+  EXPECT_EQ(BudgetError(a + b), "");
+  EXPECT_THAT(BudgetError(a + "    - {name: b, level: rack, cap: 900W, devices: [2, 3]}\n"),
+              HasSubstr("s.yaml:7:51: pool.budgets[1].devices[0]: device 2 is on 'a' already"));
+  EXPECT_THAT(BudgetError(a + "    - {name: b, level: rack, cap: 900W, devises: [3]}\n"),
+              HasSubstr("devices"));
+  EXPECT_THAT(BudgetError(a + b, "events:\n  - {at: 1s, do: power_budget, node: c, watts: 9W}\n"),
+              HasSubstr("s.yaml:9:38: events[0].node: no node 'c' in the budget tree"));
+  EXPECT_THAT(BudgetError(a + b, "power: {budget: -1W}\n"), HasSubstr("s.yaml:8:17: power.budget"));
+}
+
 }  // namespace
 }  // namespace scoville::sim

@@ -59,6 +59,62 @@ TEST(Simulation, ReplaysARequestTraceOnMeasuredOperators) {
   }
 }
 
+constexpr char kTwoRacks[] =
+    "name: racks\n"
+    "seed: 12\n"
+    "model: {card: llama-3.1-8b}\n"
+    "pool:\n"
+    "  devices: 6\n"
+    "  budgets:\n"
+    "    - {name: rack-a, level: rack, cap: 900W, devices: [0-3]}\n"
+    "    - {name: rack-b, level: rack, cap: 700W, devices: [4, 5]}\n"
+    "power: {budget: 1400W}\n"
+    "scheduler: {max_running: 64, itl_target: 20ms}\n"
+    "workload:\n"
+    "  requests: 300\n"
+    "  arrivals: {rate: 60}\n"
+    "  prompt: {kind: lognormal, median: 500, sigma: 0.7, low: 16, high: 4000}\n"
+    "  output: {kind: lognormal, median: 200, sigma: 0.6, low: 1, high: 1000}\n";
+
+double MeanWatts(const SimulationResult& result, size_t first, size_t last) {
+  double joules = 0;
+  for (size_t i = first; i < last; ++i) {
+    joules += result.devices[i].energy.total().joules();
+  }
+  return joules / ToSeconds(result.end - TimePoint());
+}
+
+// RunChecked audits every window of every node; here is what makes the nodes bind.
+TEST(Simulation, RacksStayUnderTheirCapsAndTheFleetUnderItsBudget) {
+  const SimulationResult result = RunChecked(kTwoRacks);
+  ASSERT_EQ(result.records.requests.size(), 300u);
+  EXPECT_EQ(RunChecked(kTwoRacks).event_hash, result.event_hash);
+  // Without budgets the same work draws more than each of them allows.
+  std::string free = kTwoRacks;
+  const size_t from = free.find("  budgets:");
+  free.erase(from, free.find("scheduler:") - from);
+  const SimulationResult unbound = RunChecked(free);
+  EXPECT_GT(MeanWatts(unbound, 0, 4), 900);
+  EXPECT_GT(MeanWatts(unbound, 0, 6), 1400);
+  EXPECT_LT(MeanWatts(result, 0, 4), 900 * 0.95);
+  EXPECT_LT(MeanWatts(result, 4, 6), 700 * 0.95);
+  EXPECT_LT(MeanWatts(result, 0, 6), 1400 * 0.95);
+}
+
+TEST(Simulation, BudgetsBelowWhatDevicesNeedAreRefusedBeforeTheRun) {
+  std::string text = kTwoRacks;
+  text.replace(text.find("700W"), 4, "70W");
+  const auto scenario = ParseScenario(text, "test.yaml");
+  ASSERT_TRUE(scenario.ok()) << scenario.status();
+  const auto model = LoadScenarioModel(*scenario);
+  ASSERT_TRUE(model.ok());
+  const auto result = RunScenario(*scenario, **model);
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kFailedPrecondition);
+  const std::string message(result.status().message());
+  EXPECT_EQ(message.find("test.yaml:8:7: pool.budgets[1]: rack 'rack-b' may draw 66.5 W"), 0u)
+      << message;
+}
+
 // Ids follow arrivals, and each user's requests are told by what they were drawn with.
 TEST(Simulation, ClosedLoopUsersThinkAndNeverOverlap) {
   const SimulationResult result = RunChecked(
