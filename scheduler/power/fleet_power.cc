@@ -397,10 +397,8 @@ void FleetPower::Arm(TimePoint now) {
   }
 }
 
-FleetPowerStatus FleetPower::Get() const {
-  FleetPowerStatus status;
-  status.now = loop_->Now();
-  const std::vector<DevicePowerView> views = Views();
+std::vector<NodePowerStatus> FleetPower::Nodes() const {
+  std::vector<NodePowerStatus> nodes;
   for (size_t i = 0; i < tree_.nodes().size(); ++i) {
     const BudgetNode& node = tree_.nodes()[i];
     NodePowerStatus out;
@@ -414,8 +412,16 @@ FleetPowerStatus FleetPower::Get() const {
       out.usable = limits_[i];
       out.in_force = book_.limits_in_force()[i];
     }
-    status.nodes.push_back(std::move(out));
+    nodes.push_back(std::move(out));
   }
+  return nodes;
+}
+
+FleetPowerStatus FleetPower::Get() const {
+  FleetPowerStatus status;
+  status.now = loop_->Now();
+  status.nodes = Nodes();
+  const std::vector<DevicePowerView> views = Views();
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];
     const DeviceFate fate = views[i].lost ? DeviceFate::kLost : slot.fate;

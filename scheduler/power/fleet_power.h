@@ -95,6 +95,8 @@ class FleetPower {
   // A ceiling for one device, beside the budgets. InvalidArgument outside [MinCap, MaxCap].
   absl::StatusOr<DeviceCapAnswer> SetDeviceCap(uint32_t device, Power cap);
   FleetPowerStatus Get() const;
+  // Its nodes alone: cheap.
+  std::vector<NodePowerStatus> Nodes() const;
 
   // What each device's work yields may have changed; divides again if by a tenth in sum.
   void DemandMoved();

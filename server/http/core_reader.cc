@@ -26,6 +26,7 @@ void CoreReader::Read(std::function<void(const CoreSnapshot&)> done) {
     auto snapshot = std::make_shared<CoreSnapshot>();
     snapshot->counters = observer_->counters();
     snapshot->pool = engine_->scheduler().Status();
+    snapshot->budgets = engine_->fleet_power().Nodes();
     http_->Post([this, alive, answer, snapshot] {
       if (*alive) {
         last_ = snapshot;

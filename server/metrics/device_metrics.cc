@@ -1,5 +1,7 @@
 #include "server/metrics/device_metrics.h"
 
+#include <optional>
+
 #include "absl/strings/str_cat.h"
 #include "server/metrics/metric_names.h"
 #include "server/metrics/render_metrics.h"
@@ -102,6 +104,30 @@ void WriteWork(const MetricsSnapshot& s, FamilyWriter& out) {
   PerDevice(devices, out, [](const DeviceStatus& d) { return NsToSeconds(d.lag.value()); });
 }
 
+// One family with one series per node of the budget tree that has the figure.
+template <typename Value>
+void PerNode(const std::vector<scheduler::NodePowerStatus>& nodes, FamilyWriter& out, Value value) {
+  for (const scheduler::NodePowerStatus& node : nodes) {
+    if (const std::optional<Power> power = value(node)) {
+      out.Add({{"node", node.name}, {"level", std::string(BudgetLevelName(node.level))}},
+              ToWatts(*power));
+    }
+  }
+}
+
+void WriteBudgets(const std::vector<scheduler::NodePowerStatus>& nodes, FamilyWriter& out) {
+  using Node = scheduler::NodePowerStatus;
+  out.Gauge("power_budget_watts", "Budgets of emulated power, of the nodes that have one.");
+  PerNode(nodes, out, [](const Node& n) { return n.budget; });
+  out.Gauge("power_limit_watts",
+            "What the caps below a node are held to now: its budget less the reserve, or more "
+            "while caps still come down.");
+  PerNode(nodes, out, [](const Node& n) { return n.in_force; });
+  out.Gauge("power_counted_watts",
+            "Caps below a node, an old one until the new one holds; never above its limit.");
+  PerNode(nodes, out, [](const Node& n) { return std::optional<Power>(n.counted); });
+}
+
 }  // namespace
 
 void WriteDevices(const MetricsSnapshot& s, FamilyWriter& out) {
@@ -138,6 +164,7 @@ void WritePool(const MetricsSnapshot& s, FamilyWriter& out) {
   out.Add({}, ToWatts(power) + s.facts->overhead_watts_per_chip *
                                    static_cast<double>(s.facts->chips_per_device) *
                                    static_cast<double>(devices.size()));
+  WriteBudgets(s.core.budgets, out);
   out.Gauge("pool_devices", "Devices by state.");
   for (const device::DeviceState state : kDeviceStates) {
     int64_t count = 0;

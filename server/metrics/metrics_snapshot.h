@@ -30,6 +30,7 @@ struct DeploymentFacts {
 struct CoreSnapshot {
   CoreCounters counters{0};
   scheduler::PoolStatus pool;
+  std::vector<scheduler::NodePowerStatus> budgets{};  // of the budget tree, parents first
 };
 
 // One (route, method, code) that was counted; every combination that can occur is listed from

@@ -64,6 +64,7 @@ class MetricsTest : public ::testing::Test {
     snapshot.facts = &facts_;
     snapshot.core.counters = observer_.counters();
     snapshot.core.pool = core_.scheduler->Status();
+    snapshot.core.budgets = core_.scheduler->fleet().Nodes();
     snapshot.process.http = {{"/metrics", "GET", "200", 3}};
     return snapshot;
   }
@@ -80,6 +81,19 @@ TEST_F(MetricsTest, PromtoolAcceptsTheNativeSeriesBeforeAndAfterTraffic) {
   }
   core_.loop.Run();
   EXPECT_TRUE(tests::PromtoolAccepts(RenderNativeMetrics(Snapshot())));
+}
+
+TEST_F(MetricsTest, NodesOfTheBudgetTreeHaveSeries) {
+  scheduler::PowerRequest request;
+  request.watts = Watts(1000);
+  ASSERT_TRUE(core_.scheduler->fleet().Set(request).ok());
+  const std::string text = RenderNativeMetrics(Snapshot());
+  EXPECT_TRUE(tests::PromtoolAccepts(text));
+  const std::map<std::string, double> series = SeriesOf(text);
+  const std::string labels = "{node=\"fleet\",level=\"fleet\"}";
+  EXPECT_EQ(series.at("scoville_power_budget_watts" + labels), 1000);
+  EXPECT_EQ(series.at("scoville_power_limit_watts" + labels), 950);
+  EXPECT_LE(series.at("scoville_power_counted_watts" + labels), 950);
 }
 
 TEST_F(MetricsTest, PromtoolRejectsWhatIsWrong) {
