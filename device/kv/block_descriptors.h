@@ -1,7 +1,10 @@
-// The state of every block that was ever used, as a structure of arrays in pages of 4,096.
+// The state of every block that was ever used: one cache line each, in pages of 4,096.
 //
-// A page is allocated when the first of its blocks is used and its arrays are written only as far
-// as blocks are, so ten thousand idle devices cost nothing. 56 bytes a block.
+// Every operation on a block needs most of its fields and, of its neighbours in lists and chains,
+// one or two; with an array for each field a scattered block costs a cache miss for each
+// (measured: 2.9 times the time of a miss-evict-publish cycle in a pool of 100,000 blocks). A page
+// is allocated when the first of its blocks is used and written only as far as blocks are, so ten
+// thousand idle devices cost next to nothing.
 //
 // Threading: none. Errors: an index that was not added is a programmer error, unchecked.
 #ifndef SCOVILLE_DEVICE_KV_BLOCK_DESCRIPTORS_H_
@@ -25,8 +28,8 @@ enum class BlockState : uint8_t {
   kMending,     // its page is repaired, but tables still hold the lost one
 };
 
-// What decides how long a block stays cached, and in which state it is: one load for all of it.
-// Trivial, so that a new page is not written at once; Add() clears it.
+// What decides how long a block stays cached, and in which state it is. Trivial, so that a new page
+// is not written at once; Add() clears it.
 struct BlockStanding {
   uint16_t cost;   // to recompute it: CompressCost of eviction_buckets.h
   uint8_t bucket;  // while it waits for eviction
@@ -48,51 +51,57 @@ class BlockDescriptors {
   uint32_t size() const { return size_; }
 
   // Links of whichever list the block is in.
-  uint32_t& next(uint32_t b) { return At(b).next[b % kPageBlocks]; }
-  uint32_t& prev(uint32_t b) { return At(b).prev[b % kPageBlocks]; }
+  uint32_t& next(uint32_t b) { return At(b).next; }
+  uint32_t& prev(uint32_t b) { return At(b).prev; }
   // The block before it in its prefix, while it is hashed.
-  uint32_t& parent(uint32_t b) { return At(b).parent[b % kPageBlocks]; }
-  uint32_t& children(uint32_t b) { return At(b).children[b % kPageBlocks]; }
-  uint32_t& ref(uint32_t b) { return At(b).ref[b % kPageBlocks]; }
-  uint32_t& generation(uint32_t b) { return At(b).generation[b % kPageBlocks]; }
-  uint64_t& key(uint32_t b) { return At(b).key[b % kPageBlocks]; }
-  BlockStanding& standing(uint32_t b) { return At(b).standing[b % kPageBlocks]; }
+  uint32_t& parent(uint32_t b) { return At(b).parent; }
+  uint32_t& children(uint32_t b) { return At(b).children; }
+  uint32_t& ref(uint32_t b) { return At(b).ref; }
+  uint32_t& generation(uint32_t b) { return At(b).generation; }
+  uint64_t& key(uint32_t b) { return At(b).key; }
+  BlockStanding& standing(uint32_t b) { return At(b).standing; }
 
-  uint32_t next(uint32_t b) const { return At(b).next[b % kPageBlocks]; }
-  uint32_t prev(uint32_t b) const { return At(b).prev[b % kPageBlocks]; }
-  uint32_t parent(uint32_t b) const { return At(b).parent[b % kPageBlocks]; }
-  uint32_t children(uint32_t b) const { return At(b).children[b % kPageBlocks]; }
-  uint32_t ref(uint32_t b) const { return At(b).ref[b % kPageBlocks]; }
-  uint32_t generation(uint32_t b) const { return At(b).generation[b % kPageBlocks]; }
+  uint32_t next(uint32_t b) const { return At(b).next; }
+  uint32_t prev(uint32_t b) const { return At(b).prev; }
+  uint32_t parent(uint32_t b) const { return At(b).parent; }
+  uint32_t children(uint32_t b) const { return At(b).children; }
+  uint32_t ref(uint32_t b) const { return At(b).ref; }
+  uint32_t generation(uint32_t b) const { return At(b).generation; }
   BlockHash hash(uint32_t b) const {
-    const RawHash& raw = At(b).hash[b % kPageBlocks];
-    return BlockHash{raw.high, raw.low};
+    const Descriptor& d = At(b);
+    return BlockHash{d.hash_high, d.hash_low};
   }
   void set_hash(uint32_t b, const BlockHash& hash) {
-    At(b).hash[b % kPageBlocks] = RawHash{hash.high, hash.low};
+    Descriptor& d = At(b);
+    d.hash_high = hash.high;
+    d.hash_low = hash.low;
   }
-  uint64_t key(uint32_t b) const { return At(b).key[b % kPageBlocks]; }
-  const BlockStanding& standing(uint32_t b) const { return At(b).standing[b % kPageBlocks]; }
+  uint64_t key(uint32_t b) const { return At(b).key; }
+  const BlockStanding& standing(uint32_t b) const { return At(b).standing; }
 
  private:
-  struct RawHash {
-    uint64_t high;
-    uint64_t low;
+  // A cache line. Trivial: a new page is not written.
+  struct alignas(64) Descriptor {
+    uint64_t hash_high;
+    uint64_t hash_low;
+    uint64_t key;
+    BlockStanding standing;
+    uint32_t next;
+    uint32_t prev;
+    uint32_t parent;
+    uint32_t children;
+    uint32_t ref;
+    uint32_t generation;
   };
+  static_assert(sizeof(Descriptor) == 64);
   struct Page {
-    uint32_t next[kPageBlocks];
-    uint32_t prev[kPageBlocks];
-    uint32_t parent[kPageBlocks];
-    uint32_t children[kPageBlocks];
-    uint32_t ref[kPageBlocks];
-    uint32_t generation[kPageBlocks];
-    RawHash hash[kPageBlocks];
-    uint64_t key[kPageBlocks];
-    BlockStanding standing[kPageBlocks];
+    Descriptor blocks[kPageBlocks];
   };
 
-  Page& At(uint32_t b) { return *pages_[b / kPageBlocks]; }
-  const Page& At(uint32_t b) const { return *pages_[b / kPageBlocks]; }
+  Descriptor& At(uint32_t b) { return pages_[b / kPageBlocks]->blocks[b % kPageBlocks]; }
+  const Descriptor& At(uint32_t b) const {
+    return pages_[b / kPageBlocks]->blocks[b % kPageBlocks];
+  }
 
   uint32_t size_ = 0;
   std::vector<std::unique_ptr<Page>> pages_;

@@ -44,17 +44,18 @@ int64_t BlockTable::Attach(absl::Span<const BlockHash> hashes) {
   const size_t count = static_cast<size_t>(held);
   blocks_.resize(count);
   generations_.resize(count);
-  // From the last block back along the chain: the index is asked once.
-  uint32_t block = pool_->index_.Find(hashes[count - 1]);
+  // All are looked up first: these loads do not wait for each other, as along a chain they would.
+  for (size_t i = 0; i < count; ++i) {
+    blocks_[i] = pool_->index_.Find(hashes[i]);
+    CHECK_NE(blocks_[i], kNoBlock);
+  }
   for (size_t i = count; i-- > 0;) {
-    CHECK_NE(block, kNoBlock);
+    const uint32_t block = blocks_[i];
+    CHECK_EQ(pool_->blocks_.parent(block), i == 0 ? kNoBlock : blocks_[i - 1]);
     pool_->Share(block);
     pool_->waiting_.Touch(block);
-    blocks_[i] = block;
     generations_[i] = pool_->blocks_.generation(block);
-    block = pool_->blocks_.parent(block);
   }
-  CHECK_EQ(block, kNoBlock);
   return held;
 }
 

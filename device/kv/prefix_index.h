@@ -5,7 +5,8 @@
 // The table starts small and doubles, up to the first power of two with room for every block; then
 // it allocates no more.
 //
-// Threading: none. Errors: a hash inserted twice, or removed and not there, is a CHECK.
+// Threading: none. Errors: removing what is not there is a CHECK; inserting a hash twice is not
+// noticed (callers ask first).
 #ifndef SCOVILLE_DEVICE_KV_PREFIX_INDEX_H_
 #define SCOVILLE_DEVICE_KV_PREFIX_INDEX_H_
 
@@ -29,7 +30,7 @@ class PrefixIndex {
   // galloping search (Bentley and Yao, "An almost optimal algorithm for unbounded searching",
   // 1976), O(log of the answer) probes.
   int64_t FindPrefix(absl::Span<const BlockHash> hashes) const;
-  // The block's hash is in its descriptor.
+  // The block's hash is in its descriptor. Precondition: no block has it yet.
   void Insert(uint32_t block);
   void Erase(uint32_t block);
 
