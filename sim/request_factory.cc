@@ -57,8 +57,7 @@ absl::StatusOr<scheduler::Request> MakeRequest(const WrittenRequest& written,
 scheduler::Request MakeRequest(const client::WorkloadRequest& shape, TimePoint arrival,
                                const model::LoadedModel& model) {
   scheduler::Request request;
-  request.prompt =
-      client::SyntheticPrompt(shape.seed, shape.prompt_tokens, model.config.vocabulary);
+  request.prompt = client::PromptOf(shape, model.config.vocabulary);
   request.max_tokens = shape.output_tokens;
   request.sampling.seed = shape.seed;
   request.sampling.temperature = static_cast<float>(shape.sampling.temperature);

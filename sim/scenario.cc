@@ -127,8 +127,18 @@ absl::Status ReadWorkload(const YamlMap& map, Scenario* scenario) {
   RETURN_IF_ERROR(map.Read("requests", &workload->requests, YamlIntRange{0, 100'000'000}));
   RETURN_IF_ERROR(map.Read("azure_trace", &scenario->azure_trace));
   RETURN_IF_ERROR(map.Read("request_trace", &scenario->request_trace));
-  if (!scenario->azure_trace.empty() && !scenario->request_trace.empty()) {
-    return map.Error("request_trace", "stands beside azure_trace; a scenario replays one trace");
+  RETURN_IF_ERROR(map.Read("mooncake_trace", &scenario->mooncake_trace));
+  const bool azure = !scenario->azure_trace.empty();
+  const bool mooncake = !scenario->mooncake_trace.empty();
+  if (!scenario->request_trace.empty() && (azure || mooncake)) {
+    return map.Error("request_trace", "stands beside another; a scenario replays one trace");
+  }
+  if (azure && mooncake) {
+    return map.Error("mooncake_trace", "stands beside azure_trace; a scenario replays one trace");
+  }
+  RETURN_IF_ERROR(map.Read("trace_spread", &scenario->trace_spread));
+  if (scenario->trace_spread && !mooncake) {
+    return map.Error("trace_spread", "is for a mooncake_trace, whose times are 3 s apart");
   }
   RETURN_IF_ERROR(map.Read("trace_speed", &scenario->trace_speed, YamlDoubleRange{1e-3, 1e6}));
   RETURN_IF_ERROR(map.Read("cancel_share", &scenario->cancel_share, YamlDoubleRange{0, 1}));
@@ -302,10 +312,11 @@ absl::Status ReadEvents(const YamlMap& root, Scenario* scenario) {
 // What only the whole scenario can be judged by.
 absl::Status CheckWhole(const YamlMap& root, const Scenario& scenario) {
   if (scenario.requests.empty() && scenario.workload.requests == 0 &&
-      scenario.azure_trace.empty() && scenario.request_trace.empty()) {
+      scenario.azure_trace.empty() && scenario.request_trace.empty() &&
+      scenario.mooncake_trace.empty()) {
     return root.Error("workload",
                       "the scenario has no traffic: give workload.requests, workload.azure_trace, "
-                      "workload.request_trace or requests");
+                      "workload.request_trace, workload.mooncake_trace or requests");
   }
   const bool functional = scenario.pool.executor == device::ExecutorKind::kFunctional;
   if (!scenario.card.empty() && functional) {
@@ -394,6 +405,7 @@ absl::StatusOr<Scenario> LoadScenario(absl::string_view path, const ScenarioOver
   }
   scenario.azure_trace = RelativeTo(path, scenario.azure_trace);
   scenario.request_trace = RelativeTo(path, scenario.request_trace);
+  scenario.mooncake_trace = RelativeTo(path, scenario.mooncake_trace);
   scenario.pool.operator_tables = RelativeTo(path, scenario.pool.operator_tables);
   if (absl::EndsWith(scenario.pool.profile, ".yaml") ||
       absl::StrContains(scenario.pool.profile, '/')) {

@@ -72,7 +72,9 @@ struct Scenario {
   // Paths; one of them replaces the generated arrivals and lengths.
   std::string azure_trace;
   std::string request_trace;
-  double trace_speed = 1;   // 2: twice the rate
+  std::string mooncake_trace;
+  bool trace_spread = false;  // Mooncake's: within the 3 s after each instant
+  double trace_speed = 1;     // 2: twice the rate
   double cancel_share = 0;  // of the workload's requests, cancelled at a drawn moment of their life
   Duration cancel_within = Seconds(1);  // after arrival
   Duration deadline;                    // of the workload's requests, after arrival; zero: none

@@ -12,6 +12,7 @@
 #include "base/simulated_event_loop.h"
 #include "base/status_macros.h"
 #include "client/workload/azure_trace.h"
+#include "client/workload/mooncake_trace.h"
 #include "client/workload/request_trace.h"
 #include "model/card/model_card_reader.h"
 #include "model/text/detokenizer.h"
@@ -23,7 +24,7 @@ namespace scoville::sim {
 
 namespace {
 
-// The trace files in use are below 2 MB; a gigabyte would be a mistake.
+// The trace files in use are below 4 MB; a gigabyte would be a mistake.
 constexpr std::streamoff kLargestTrace = std::streamoff{1} << 30;
 constexpr int64_t kNobody = -1;
 
@@ -127,6 +128,13 @@ absl::Status Run::MakeTraffic() {
     ASSIGN_OR_RETURN(workload_,
                      client::ParseRequestTrace(text, scenario_.request_trace,
                                                scenario_.workload.requests, scenario_.seed));
+    client::ChangeSpeed(scenario_.trace_speed, &workload_);
+  } else if (!scenario_.mooncake_trace.empty()) {
+    ASSIGN_OR_RETURN(const std::string text, ReadFile(scenario_.mooncake_trace));
+    const client::MooncakeOptions mooncake = {scenario_.workload.requests, scenario_.seed,
+                                              scenario_.trace_spread};
+    ASSIGN_OR_RETURN(workload_,
+                     client::ParseMooncakeTrace(text, scenario_.mooncake_trace, mooncake));
     client::ChangeSpeed(scenario_.trace_speed, &workload_);
   } else {
     ASSIGN_OR_RETURN(workload_, client::GenerateWorkload(scenario_.workload));

@@ -2,13 +2,11 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <string>
+#include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "base/random.h"
 #include "base/status_macros.h"
+#include "client/workload/json_lines.h"
 
 namespace scoville::client {
 
@@ -17,26 +15,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr uint64_t kSeedStream = 4;
-constexpr int64_t kMostTokens = 100'000'000;
-constexpr size_t kLongestLine = size_t{16} << 20;
+constexpr int64_t kLargestBlock = 1 << 20;
 constexpr double kLatestSecond = 9e9;  // year 2255, and what a TimePoint holds
-
-absl::Status AtLine(absl::string_view file, int64_t line, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat(file, ":", line, ": ", what));
-}
-
-// A whole number from `low` on; false if the field is missing, of another kind or beyond `high`.
-bool ReadCount(const Json& object, const char* key, int64_t low, int64_t high, int64_t* out) {
-  const auto field = object.find(key);
-  if (field == object.end() || !field->is_number_integer()) {
-    return false;
-  }
-  if (field->is_number_unsigned() && field->get<uint64_t>() > static_cast<uint64_t>(high)) {
-    return false;
-  }
-  *out = field->get<int64_t>();
-  return *out >= low && *out <= high;
-}
 
 // An arrival as both formats give it. Seconds since 1970 with fractions are kept apart from the
 // first line's, since their nanoseconds would not be exact in a double.
@@ -63,6 +43,21 @@ int64_t NanosecondsBetween(const Arrival& from, const Arrival& to) {
   return to.seconds ? std::llround((to.s - from.s) * 1e9) : to.ns - from.ns;
 }
 
+// `block_size` and `input_hash_ids`, of whole blocks only; nothing if there are no ids.
+absl::Status ReadBlocks(const Json& object, uint64_t seed, int64_t* ids_left,
+                        WorkloadRequest* request) {
+  if (object.find("input_hash_ids") == object.end()) {
+    return absl::OkStatus();
+  }
+  int64_t size = 0;
+  if (!ReadCount(object, "block_size", 1, kLargestBlock, &size)) {
+    return absl::InvalidArgumentError("input_hash_ids need block_size, a count from 1 to 1048576");
+  }
+  request->blocks = {size, BlockSalt(seed), {}};
+  return ReadBlockIds(object, "input_hash_ids", request->prompt_tokens / size, ids_left,
+                      &request->blocks.ids);
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<WorkloadRequest>> ParseRequestTrace(absl::string_view text,
@@ -71,23 +66,8 @@ absl::StatusOr<std::vector<WorkloadRequest>> ParseRequestTrace(absl::string_view
                                                                uint64_t seed) {
   std::vector<WorkloadRequest> out;
   Arrival origin;
-  int64_t line = 0;
-  for (absl::string_view row : absl::StrSplit(text, '\n')) {
-    ++line;
-    row = absl::StripSuffix(row, "\r");
-    if (row.empty()) {
-      continue;
-    }
-    if (max_requests > 0 && static_cast<int64_t>(out.size()) == max_requests) {
-      break;
-    }
-    if (row.size() > kLongestLine) {
-      return AtLine(file, line, "is longer than 16 MiB");
-    }
-    const Json object = Json::parse(row.begin(), row.end(), nullptr, false);
-    if (!object.is_object()) {
-      return AtLine(file, line, "is not one JSON object");
-    }
+  int64_t ids_left = kMostTraceBlocks;
+  const auto row = [&](int64_t line, const Json& object) {
     Arrival arrival;
     if (!ReadArrival(object, &arrival)) {
       return AtLine(file, line,
@@ -95,11 +75,14 @@ absl::StatusOr<std::vector<WorkloadRequest>> ParseRequestTrace(absl::string_view
                     "to 9e9");
     }
     WorkloadRequest request;
-    if (!ReadCount(object, "input_toks", 1, kMostTokens, &request.prompt_tokens)) {
+    if (!ReadCount(object, "input_toks", 1, kMostTraceTokens, &request.prompt_tokens)) {
       return AtLine(file, line, "input_toks must be a count from 1 to 100000000");
     }
-    if (!ReadCount(object, "output_toks", 1, kMostTokens, &request.output_tokens)) {
+    if (!ReadCount(object, "output_toks", 1, kMostTraceTokens, &request.output_tokens)) {
       return AtLine(file, line, "output_toks must be a count from 1 to 100000000");
+    }
+    if (const absl::Status blocks = ReadBlocks(object, seed, &ids_left, &request); !blocks.ok()) {
+      return AtLine(file, line, blocks.message());
     }
     if (out.empty()) {
       origin = arrival;
@@ -112,11 +95,10 @@ absl::StatusOr<std::vector<WorkloadRequest>> ParseRequestTrace(absl::string_view
       return AtLine(file, line, "comes before the line above it");
     }
     request.seed = RandomBits(seed, kSeedStream, static_cast<uint64_t>(out.size()));
-    out.push_back(request);
-  }
-  if (out.empty()) {
-    return AtLine(file, 1, "the trace has no requests");
-  }
+    out.push_back(std::move(request));
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(ForEachObject(text, file, max_requests, row));
   return out;
 }
 

@@ -12,7 +12,14 @@ namespace scoville::client {
 namespace {
 
 // One stream of random numbers for each thing that is drawn.
-enum Stream : uint64_t { kArrivals = 1, kPrompts = 2, kOutputs = 3, kSeeds = 4, kTokens = 5 };
+enum Stream : uint64_t {
+  kArrivals = 1,
+  kPrompts = 2,
+  kOutputs = 3,
+  kSeeds = 4,
+  kTokens = 5,
+  kBlocks = 6,  // in the upper half of a block's stream, its id below
+};
 constexpr uint64_t kCancelStream = 0x63616E63656C;
 
 // A gamma distribution's shape is 1 / cv^2: these are shapes from 1e-2 to 1e4.
@@ -91,6 +98,15 @@ int64_t DrawLength(const LengthOptions& length, uint64_t seed, uint64_t stream, 
   return length.value;
 }
 
+// Tokens of `seed` and `stream` from place `first` on.
+void AppendTokens(uint64_t seed, uint64_t stream, int64_t first, int64_t count, int64_t vocabulary,
+                  std::vector<int32_t>* out) {
+  for (int64_t i = first; i < first + count; ++i) {
+    out->push_back(static_cast<int32_t>(
+        RandomBelow(seed, stream, static_cast<uint64_t>(i), static_cast<uint64_t>(vocabulary))));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<WorkloadRequest>> GenerateWorkload(const WorkloadOptions& options) {
@@ -150,11 +166,25 @@ void DrawCancels(uint64_t seed, double share, Duration within,
 }
 
 std::vector<int32_t> SyntheticPrompt(uint64_t seed, int64_t tokens, int64_t vocabulary) {
-  std::vector<int32_t> out(static_cast<size_t>(tokens));
-  for (int64_t i = 0; i < tokens; ++i) {
-    out[static_cast<size_t>(i)] = static_cast<int32_t>(
-        RandomBelow(seed, kTokens, static_cast<uint64_t>(i), static_cast<uint64_t>(vocabulary)));
+  std::vector<int32_t> out;
+  out.reserve(static_cast<size_t>(tokens));
+  AppendTokens(seed, kTokens, 0, tokens, vocabulary, &out);
+  return out;
+}
+
+uint64_t BlockSalt(uint64_t seed) { return RandomBits(seed, kBlocks, 0); }
+
+std::vector<int32_t> PromptOf(const WorkloadRequest& request, int64_t vocabulary) {
+  const int64_t tokens = request.prompt_tokens;
+  std::vector<int32_t> out;
+  out.reserve(static_cast<size_t>(tokens));
+  int64_t done = 0;
+  for (const uint32_t id : request.blocks.ids) {
+    const int64_t count = std::min(request.blocks.tokens, tokens - done);
+    AppendTokens(request.blocks.salt, (uint64_t{kBlocks} << 32) | id, 0, count, vocabulary, &out);
+    done += count;
   }
+  AppendTokens(request.seed, kTokens, done, tokens - done, vocabulary, &out);
   return out;
 }
 

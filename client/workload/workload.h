@@ -24,6 +24,17 @@ struct WorkloadSampling {
   int64_t top_k = 0;  // 0: all
 };
 
+// The front of a prompt, in blocks that other prompts may share: a token is a function of (salt, id
+// of its block, place in the block), so equal ids are equal tokens and a prefix cache can hit.
+struct PromptBlocks {
+  int64_t tokens = 0;  // of a block, the prompt's end may cut the last; 0: there are no blocks
+  uint64_t salt = 0;   // of the trace
+  std::vector<uint32_t> ids;
+};
+
+// The salt of a trace that is replayed with this seed.
+uint64_t BlockSalt(uint64_t seed);
+
 // One request of a workload, before it has tokens.
 struct WorkloadRequest {
   TimePoint arrival;  // open loop
@@ -37,6 +48,7 @@ struct WorkloadRequest {
   Duration cancel_after;  // after arrival; zero: never
   Duration deadline;      // after arrival; zero: none
   WorkloadSampling sampling;
+  PromptBlocks blocks{};
 };
 
 enum class ArrivalKind : uint8_t { kPoisson, kFixed, kBurst, kGamma, kClosedLoop };
@@ -83,6 +95,10 @@ void DrawCancels(uint64_t seed, double share, Duration within,
 
 // The tokens of a synthetic prompt: drawn by seed from [0, vocabulary).
 std::vector<int32_t> SyntheticPrompt(uint64_t seed, int64_t tokens, int64_t vocabulary);
+
+// A request's prompt: its blocks by their ids, what is beyond them as a synthetic prompt has it
+// there.
+std::vector<int32_t> PromptOf(const WorkloadRequest& request, int64_t vocabulary);
 
 }  // namespace scoville::client
 

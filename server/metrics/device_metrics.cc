@@ -120,11 +120,12 @@ void WriteBudgets(const std::vector<scheduler::NodePowerStatus>& nodes, FamilyWr
   out.Gauge("power_budget_watts", "Budgets of emulated power, of the nodes that have one.");
   PerNode(nodes, out, [](const Node& n) { return n.budget; });
   out.Gauge("power_limit_watts",
-            "What the caps below a node are held to now: its budget less the reserve, or more "
-            "while caps still come down.");
+            "Emulated power that the caps below a node may sum to now: its budget less the "
+            "reserve, or more while caps still come down.");
   PerNode(nodes, out, [](const Node& n) { return n.in_force; });
   out.Gauge("power_counted_watts",
-            "Caps below a node, an old one until the new one holds; never above its limit.");
+            "Emulated power that is counted below a node: caps, an old one until the new one "
+            "holds; never above its limit.");
   PerNode(nodes, out, [](const Node& n) { return std::optional<Power>(n.counted); });
 }
 
