@@ -120,6 +120,11 @@ uint32_t EvictionBuckets::PopFront() {
   clock_ = blocks_->key(block);
   Unlink(block);
   ++evicted_;
+  // The new head was read just now; whoever pops again will want the one behind it.
+  const uint32_t head = head_[blocks_->standing(block).bucket];
+  if (head != kNoBlock && blocks_->next(head) != kNoBlock) {
+    __builtin_prefetch(&blocks_->standing(blocks_->next(head)));
+  }
   return block;
 }
 
