@@ -23,6 +23,10 @@ constexpr const char* kSeeds[] = {
     "{\"request_id\": \"a\", \"arrival_time\": 1777142838.338653, \"input_toks\": 1, "
     "\"output_toks\": 100000000}\r\n"
     "{\"output_toks\": 1, \"input_toks\": 100000000, \"arrival_time\": 1.8e9}",
+    "{\"arrival_time_ns\": 1, \"input_toks\": 33, \"output_toks\": 2, \"block_size\": 16, "
+    "\"input_hash_ids\": [7, 4294967295]}\n"
+    "{\"arrival_time_ns\": 2, \"input_toks\": 5, \"output_toks\": 2, \"block_size\": 16, "
+    "\"input_hash_ids\": []}\n",
     "{\"arrival_time_ns\": 9223372036854775807, \"input_toks\": 1, \"output_toks\": 1}\n",
 };
 

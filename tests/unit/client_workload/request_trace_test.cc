@@ -3,11 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/unit/client_workload/shared_prefixes.h"
 
 namespace scoville::client {
 namespace {
@@ -15,10 +16,7 @@ namespace {
 using ::testing::HasSubstr;
 
 std::string Excerpt() {
-  std::ifstream in(SCOVILLE_SOURCE_DIR "/tests/data/operator_tables/requests_20.jsonl",
-                   std::ios::binary);
-  EXPECT_TRUE(in.good());
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  return ReadTrace(SCOVILLE_SOURCE_DIR "/tests/data/operator_tables/requests_20.jsonl");
 }
 
 std::string ErrorOf(const std::string& text) {
@@ -87,6 +85,58 @@ TEST(RequestTraceTest, ErrorsNameFileAndLine) {
               HasSubstr("t.jsonl:3: comes before"));
   EXPECT_THAT(with(R"("arrival_time": 4, "input_toks": 1, "output_toks": 1)"),
               HasSubstr("t.jsonl:3: gives its arrival in another unit"));
+}
+
+TEST(RequestTraceTest, BlocksOfTheExcerptAreSharedTokens) {
+  const auto trace = ParseRequestTrace(
+      ReadTrace(SCOVILLE_SOURCE_DIR "/tests/data/traces/sharegpt_llama_3_1_8b.jsonl"), "t.jsonl", 0,
+      1);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  EXPECT_EQ(Count(*trace), (TraceCounts{11, 9'790, 7'372, 608, 492, 116, true}));
+  const WorkloadRequest& last = trace->back();
+  EXPECT_EQ(last.blocks.tokens, 16);
+  EXPECT_EQ(static_cast<int64_t>(last.blocks.ids.size()), last.prompt_tokens / 16);
+  // What follows the whole blocks is the request's own.
+  WorkloadRequest twin = last;
+  twin.seed += 1;
+  const std::vector<int32_t> a = PromptOf(last, 50'000);
+  const std::vector<int32_t> b = PromptOf(twin, 50'000);
+  ASSERT_EQ(static_cast<int64_t>(a.size()), last.prompt_tokens);
+  const auto whole = static_cast<std::ptrdiff_t>(last.blocks.ids.size()) * 16;
+  ASSERT_LT(whole, last.prompt_tokens);
+  EXPECT_TRUE(std::equal(a.begin(), a.begin() + whole, b.begin()));
+  EXPECT_NE(a, b);
+}
+
+TEST(RequestTraceTest, ErrorsOfBlocks) {
+  const auto with = [](const char* fields) {
+    return ErrorOf(absl::StrCat(R"({"arrival_time_ns": 5, "input_toks": 33, "output_toks": 1, )",
+                                fields, "}"));
+  };
+  EXPECT_EQ(with(R"("block_size": 16, "input_hash_ids": [4, 5])"), "");
+  EXPECT_EQ(with(R"("block_size": 64, "input_hash_ids": [])"), "");
+  EXPECT_THAT(with(R"("input_hash_ids": [4, 5])"),
+              HasSubstr("t.jsonl:1: input_hash_ids need block_size"));
+  EXPECT_THAT(with(R"("block_size": 0, "input_hash_ids": [])"), HasSubstr("need block_size"));
+  EXPECT_THAT(with(R"("block_size": 16, "input_hash_ids": [4, 5, 6])"),
+              HasSubstr("t.jsonl:1: input_hash_ids has 3 ids, the prompt has 2 blocks"));
+}
+
+TEST(RequestTraceTest, CountsOfTheWholeTraces) {
+  if (TraceFolder().empty()) {
+    GTEST_SKIP() << "SCOVILLE_TRACES names no folder";
+  }
+  const auto counts = [](const char* name) {
+    const auto trace =
+        ParseRequestTrace(ReadTrace(TraceFolder() + "/sharegpt-llmservingsim/" + name), name, 0, 1);
+    EXPECT_TRUE(trace.ok()) << trace.status();
+    EXPECT_EQ(trace->back().arrival, TimePoint(29'183'763'203 - 46'926'808));
+    return Count(*trace);
+  };
+  EXPECT_EQ(counts("sharegpt-llama-3.1-8b-300-sps10.jsonl"),
+            (TraceCounts{300, 257'239, 195'753, 15'942, 14'722, 1'220, true}));
+  EXPECT_EQ(counts("sharegpt-qwen3-32b-300-sps10.jsonl"),
+            (TraceCounts{300, 258'691, 199'486, 16'034, 14'756, 1'278, true}));
 }
 
 }  // namespace
