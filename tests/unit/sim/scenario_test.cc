@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "sim/simulation.h"
 
 namespace scoville::sim {
@@ -266,6 +267,21 @@ TEST(ScenarioTest, TheCommandLineGoesBeforeTheFile) {
   EXPECT_EQ(s->model, "b.gguf");
   EXPECT_EQ(s->seed, 9u);
   EXPECT_EQ(s->workload.seed, 9u);
+}
+
+TEST(ScenarioTest, OneTraceAtATime) {
+  const auto error = [](const char* keys) {
+    return std::string(
+        ParseScenario(absl::StrCat("name: x\nworkload:\n", keys), "s.yaml").status().message());
+  };
+  EXPECT_EQ(error("  mooncake_trace: m\n  trace_spread: true\n"), "");
+  EXPECT_THAT(error("  request_trace: r\n  mooncake_trace: m\n"),
+              HasSubstr("s.yaml:3:18: workload.request_trace: stands beside another"));
+  EXPECT_THAT(error("  azure_trace: r\n  request_trace: m\n"), HasSubstr("stands beside another"));
+  EXPECT_THAT(error("  azure_trace: r\n  mooncake_trace: m\n"),
+              HasSubstr("s.yaml:4:19: workload.mooncake_trace: stands beside azure_trace"));
+  EXPECT_THAT(error("  request_trace: r\n  trace_spread: true\n"),
+              HasSubstr("s.yaml:4:17: workload.trace_spread: is for a mooncake_trace"));
 }
 
 std::string BudgetError(const std::string& budgets, const std::string& rest = "") {

@@ -59,6 +59,36 @@ TEST(Simulation, ReplaysARequestTraceOnMeasuredOperators) {
   }
 }
 
+// Prompts come with the tokens that the trace's blocks stand for, and no request is lost.
+TEST(Simulation, ReplaysAMooncakeTrace) {
+  const std::string yaml =
+      "name: mooncake\n"
+      "seed: 2\n"
+      "model: {card: llama-3.1-8b}\n"
+      "pool: {profile: h100-sxm, devices: 2}\n"
+      "scheduler: {max_step_tokens: 2048}\n"
+      "workload:\n"
+      "  trace_speed: 8\n"
+      "  trace_spread: true\n"
+      "  mooncake_trace: " SCOVILLE_SOURCE_DIR "/tests/data/traces/mooncake_conversation.jsonl\n";
+  const SimulationResult result = RunChecked(yaml);
+  ASSERT_EQ(result.records.requests.size(), 26u);
+  EXPECT_EQ(RunChecked(yaml).event_hash, result.event_hash);
+  int64_t prompt = 0;
+  int64_t output = 0;
+  std::vector<TimePoint> arrivals;
+  for (const scheduler::RequestRecord& record : result.records.requests) {
+    EXPECT_EQ(record.outcome, scheduler::Outcome::kLength);
+    prompt += record.prompt_tokens;
+    output += record.output_tokens;
+    arrivals.push_back(record.arrival);
+  }
+  EXPECT_EQ(prompt, 325'510);
+  EXPECT_EQ(output, 10'313);
+  std::sort(arrivals.begin(), arrivals.end());
+  EXPECT_EQ(std::adjacent_find(arrivals.begin(), arrivals.end()), arrivals.end());
+}
+
 constexpr char kTwoRacks[] =
     "name: racks\n"
     "seed: 12\n"
