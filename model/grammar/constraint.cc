@@ -157,7 +157,6 @@ ConstraintState ConstraintState::Start(std::shared_ptr<const CompiledConstraint>
 
 uint32_t ConstraintState::Id() const {
   auto& impl = *constraint_->impl_;
-  impl.Bound();
   if (generation_ != impl.generation) {
     id_ = impl.cache.AtPlace(place_);
     generation_ = impl.generation;
@@ -174,6 +173,7 @@ bool ConstraintState::Accept(int32_t token) {
   }
   const absl::string_view bytes = impl.index->Bytes(token);
   if (ended_ || bytes.empty()) return false;
+  impl.Bound();
   uint32_t state = Id();
   for (const char c : bytes) state = impl.cache.Step(state, static_cast<uint8_t>(c));
   if (state == StateCache::kDead) return false;

@@ -92,8 +92,9 @@ class ConstraintState {
   bool MayEnd() const;
   bool MustEnd() const;
 
-  // The allowed tokens, end tokens included; never none. Valid until the next call on a state of
-  // the same constraint.
+  // The allowed tokens, end tokens included; never none. Valid until the next Start, Accept or
+  // Allows on the same constraint, so the masks of a whole step can be at hand together; whoever
+  // reads it later or on another thread copies it.
   absl::Span<const uint32_t> Mask() const;
   void FillMask(TokenMask* mask) const;
   // Whether Mask() has its answer at hand, in time that does not depend on the vocabulary.
