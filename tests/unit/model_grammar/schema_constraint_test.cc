@@ -120,6 +120,7 @@ TEST_F(SchemaConstraintTest, IntegersAreExactAtTheirBounds) {
           << schema << " " << i;
     }
     EXPECT_FALSE(Takes(*compiled, *index_, "007"));
+    EXPECT_FALSE(Takes(*compiled, *index_, "-0"));
     EXPECT_FALSE(Takes(*compiled, *index_, "7.0"));
   }
 }
