@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/random.h"
 #include "base/simulated_event_loop.h"
 #include "device/physics/power_model.h"
 #include "tests/support/core_fixture.h"
@@ -191,6 +192,30 @@ TEST_F(DeviceTest, ALoweredCapHoldsFromTheInstantThatWasPromised) {
   DrawnOver(*device, loop_, work, loop_.Now() + Seconds(1));
   EXPECT_LE(
       WorstWindow(device->power().trace(), device->power().trace_caps(), Seconds(1)).picojoules, 0);
+}
+
+// Caps that come faster than windows pass: some are raised again before they hold. The record of
+// caps has to be what the governor owed, in order of time.
+TEST_F(DeviceTest, CapsThatAreTakenBackLeaveTheRecord) {
+  auto device = Make({.power = {.keep_trace = true}, .kv_blocks = 512});
+  const std::vector<SequenceStep> work = Prefill(2000);
+  int superseded = 0;
+  TimePoint holds;
+  for (uint64_t i = 0; i < 200; ++i) {
+    const Power cap = Watts(120 + static_cast<int64_t>(RandomBelow(17, 1, i, 580)));
+    const auto change = device->SetCap(cap, loop_.Now());
+    ASSERT_TRUE(change.ok()) << change.status();
+    superseded += holds > loop_.Now() && change->effective_at < holds ? 1 : 0;
+    holds = change->effective_at;
+    DrawnOver(*device, loop_, work,
+              loop_.Now() + Milliseconds(static_cast<int64_t>(RandomBelow(17, 2, i, 700))));
+  }
+  EXPECT_GT(superseded, 10);
+  const absl::Span<const TraceCap> caps = device->power().trace_caps();
+  for (size_t i = 1; i < caps.size(); ++i) {
+    EXPECT_GE(caps[i].from, caps[i - 1].from) << i;
+  }
+  EXPECT_LE(WorstWindow(device->power().trace(), caps, Seconds(1)).picojoules, 0);
 }
 
 TEST_F(DeviceTest, AnIdleDeviceParksAndWakesUpLate) {
