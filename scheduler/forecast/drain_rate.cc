@@ -37,20 +37,22 @@ void DrainRate::Idle(TimePoint now) {
   in_window_ = 0;
 }
 
-int64_t DrainRate::Rate(TimePoint now) const {
+int64_t DrainRate::RateQ10(TimePoint now) const {
   int64_t rate = measured_ ? rate_ : options_.first_rate * kFraction;
   const Duration elapsed = now - window_start_;
-  if (elapsed > options_.window) {
+  if ((measured_ || in_window_ > 0) && elapsed > options_.window) {
     rate = std::min(rate, static_cast<int64_t>(static_cast<__int128>(in_window_) * kFraction *
                                                kNanosecondsPerSecond / elapsed.value()));
   }
-  return std::max<int64_t>(1, rate / kFraction);
+  return std::max<int64_t>(1, rate);
 }
+
+int64_t DrainRate::Rate(TimePoint now) const { return RateQ10(now) / kFraction; }
 
 Duration DrainRate::RetryAfter(TimePoint now, int64_t deficit, uint64_t id) const {
   constexpr uint64_t kSpread = 1 << 16;
-  const __int128 wait =
-      static_cast<__int128>(std::max<int64_t>(deficit, 0)) * kNanosecondsPerSecond / Rate(now);
+  const __int128 wait = static_cast<__int128>(std::max<int64_t>(deficit, 0)) *
+                        kNanosecondsPerSecond * kFraction / RateQ10(now);
   const int64_t bounded = static_cast<int64_t>(
       std::clamp<__int128>(wait, options_.least.value(), options_.most.value()));
   const int64_t part = static_cast<int64_t>(RandomBelow(0, id, 0, kSpread));

@@ -28,10 +28,11 @@ class DrainRate {
 
   // `amount` left the queue (or the pool) at `now`.
   void Drained(TimePoint now, int64_t amount);
-  // Nothing was there to drain since the last call: that time says nothing about the rate.
+  // Nothing was there to drain until now: that time says nothing about the rate. To be called when
+  // something begins to wait after nothing did.
   void Idle(TimePoint now);
 
-  // A second, at least 1.
+  // A second, rounded down.
   int64_t Rate(TimePoint now) const;
   // Until a deficit of this much is gone, within [least, most], then later by up to a quarter by a
   // hash of the id, so that those who were sent away together do not return together. Never falls
@@ -40,6 +41,8 @@ class DrainRate {
 
  private:
   static constexpr int64_t kFraction = 1 << 10;  // of rate_
+
+  int64_t RateQ10(TimePoint now) const;  // at least 1
 
   const DrainOptions options_;
   bool measured_ = false;

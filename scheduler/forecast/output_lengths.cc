@@ -13,9 +13,14 @@ constexpr int64_t kDecaysPerHalfLife = 8;
 // Bits of a positive number.
 int WidthOf(int64_t value) { return 64 - __builtin_clzll(static_cast<uint64_t>(value)); }
 
-// a + (b - a) x part / whole.
-int64_t Between(int64_t a, int64_t b, int64_t part, int64_t whole) {
-  return a + static_cast<int64_t>(static_cast<__int128>(b - a) * part / whole);
+// The value at `length` of a curve that is given at the first length of each bin, linear between.
+// Bins are powers of two wide. What is given is at most 2^42, a bin at most 2^15: no overflow.
+int64_t ValueAt(const std::array<int64_t, OutputLengths::kBins + 1>& curve, int64_t length) {
+  const int bin = OutputLengths::BinOf(length);
+  const size_t b = static_cast<size_t>(bin);
+  const int log_width = bin < 4 ? 0 : bin / 4 - 1;
+  return curve[b] +
+         ((curve[b + 1] - curve[b]) * (length - OutputLengths::FirstOf(bin)) >> log_width);
 }
 
 }  // namespace
@@ -26,7 +31,9 @@ OutputLengths::OutputLengths(const OutputLengthsOptions& options)
       curves_(static_cast<size_t>(options.keys)) {
   CHECK_GE(decay_every_, 1);
   CHECK_GE(prior_weight_, 1);
-  CHECK_LT(options.half_life, int64_t{1} << 30);  // weights stay far below 64 bits
+  // Weights stay below 2^42, so that their products with probabilities fit 64 bits.
+  CHECK_LE(options.half_life, int64_t{1} << 24);
+  CHECK_LE(options.prior_weight, int64_t{1} << 24);
   for (Curve& curve : curves_) {
     Derive(curve);
   }
@@ -88,24 +95,11 @@ void OutputLengths::Derive(Curve& curve) {
 }
 
 int64_t OutputLengths::Reaches(const Curve& curve, int64_t length) {
-  if (length >= FirstOf(kBins)) {
-    return curve.survival[kBins];
-  }
-  const int bin = BinOf(length);
-  const size_t b = static_cast<size_t>(bin);
-  const int64_t first = FirstOf(bin);
-  return Between(curve.survival[b], curve.survival[b + 1], length - first,
-                 FirstOf(bin + 1) - first);
+  return length < FirstOf(kBins) ? ValueAt(curve.survival, length) : curve.survival[kBins];
 }
 
 int64_t OutputLengths::AtRisk(const Curve& curve, int64_t length) {
-  if (length >= FirstOf(kBins)) {
-    return 0;
-  }
-  const int bin = BinOf(length);
-  const size_t b = static_cast<size_t>(bin);
-  const int64_t first = FirstOf(bin);
-  return Between(curve.at_risk[b], curve.at_risk[b + 1], length - first, FirstOf(bin + 1) - first);
+  return length < FirstOf(kBins) ? ValueAt(curve.at_risk, length) : 0;
 }
 
 int64_t OutputLengths::Survival(int32_t key, int64_t done, int64_t k, int64_t max_tokens) const {
@@ -123,12 +117,9 @@ int64_t OutputLengths::Survival(int32_t key, int64_t done, int64_t k, int64_t ma
   if (reached == 0 || seen == 0) {
     return uniform;
   }
-  const int64_t further = Reaches(curve, done + k + 1);
-  const int64_t observed = static_cast<int64_t>(static_cast<__int128>(further) * kOne / reached);
+  const int64_t observed = Reaches(curve, done + k + 1) * kOne / reached;
   const int64_t prior = prior_weight_ * kOneRecord;
-  return static_cast<int64_t>(
-      (static_cast<__int128>(observed) * seen + static_cast<__int128>(uniform) * prior) /
-      (seen + prior));
+  return (observed * seen + uniform * prior) / (seen + prior);
 }
 
 int64_t OutputLengths::Quantile(int32_t key, int64_t done, int64_t q, int64_t max_tokens) const {

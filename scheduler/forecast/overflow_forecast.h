@@ -11,11 +11,13 @@
 // kind takes its blocks to completion at every horizon, for certain; so strict rows never overflow,
 // whatever the lengths turn out to be. With epsilon = 0 all rows are strict.
 //
-// z begins at the normal quantile of 1 - epsilon and follows what happens (Gibbs, Candes, "Adaptive
-// conformal inference under distribution shift", NeurIPS 2021): each observed overflow adds
-// gain x (1 - epsilon), each quiet observation takes gain x epsilon. Over T observations the
-// observed rate is then within (range of z) / (gain x T) of epsilon, as long as z is not at a bound
-// [0, 6].
+// The peak of the demand may fall between two horizons, and one of them is exceeded more often than
+// each: overflows are more frequent than epsilon by a factor that tests hold below 3. Hence the
+// controller: z begins at the normal quantile of 1 - epsilon and follows what happens (Gibbs,
+// Candes, "Adaptive conformal inference under distribution shift", NeurIPS 2021): each observed
+// overflow adds gain x (1 - epsilon), each quiet observation takes gain x epsilon. Over T
+// observations the observed rate is then within (range of z) / (gain x T) of epsilon, as long as z
+// is not at a bound [0, 6].
 //
 // Integers: mean in Q16 blocks, variance in Q8 blocks^2, z in Q16; the comparison squares in 128
 // bits. Ownership: borrows the lengths. Threading: engine thread. Admits O(10), Add O(10), no

@@ -25,9 +25,9 @@ struct DeviceBooking {
   int32_t running = 0;  // requests booked on it
   int64_t used_blocks = 0;
   int64_t free_blocks = 0;
-  // Optional: the time before a newcomer would be served, as well as it is known without a pricing
-  // call. Only decides which devices of a large pool are looked at; zero: running and used_blocks
-  // do.
+  // What a usual request would cost there, as well as it is known without pricing one (UsualWork in
+  // route_cost.h); zero on all devices: running and used_blocks take its place, which is as good in
+  // a pool of equal devices only. Decides which devices of a large pool are looked at.
   Duration work;
 };
 

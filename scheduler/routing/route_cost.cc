@@ -32,6 +32,12 @@ RouteCost CostOf(const DeviceView& view, int64_t lambda_ns_per_joule) {
   return cost;
 }
 
+Duration UsualWork(Duration queue, Duration step, Duration slope, int64_t residents,
+                   int64_t usual_output) {
+  const __int128 per_token = Wide(step) + Wide(slope) * (residents + 1);
+  return Saturated(Wide(queue) + per_token * usual_output);
+}
+
 Duration ExpectedLatency(const DeviceView& view) {
   return Saturated(Wide(view.queue) + Wide(view.wake_time) + Wide(view.prefill_time) +
                    Wide(view.step_with) * view.expected_output);

@@ -33,6 +33,12 @@ struct RouteCost {
 
 RouteCost CostOf(const DeviceView& view, int64_t lambda_ns_per_joule);
 
+// For DeviceBooking::work: `step` is what decode steps there take now or took last, `slope` what
+// one more sequence adds to them, both at the clock the cap allows; `usual_output` a mean of the
+// pool's requests, the same for all devices.
+Duration UsualWork(Duration queue, Duration step, Duration slope, int64_t residents,
+                   int64_t usual_output);
+
 // Until its last token; what a deadline is compared with.
 Duration ExpectedLatency(const DeviceView& view);
 
