@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "base/stable_hash.h"
 #include "base/status_macros.h"
+#include "device/device_impl.h"
 #include "device/physics/energy_attribution.h"
 #include "device/physics/model_timing.h"
 #include "device/physics/power_model.h"
@@ -19,71 +20,10 @@ SequenceWork WorkOf(const SequenceStep& step) {
   work.role = step.decodes() ? StepRole::kDecode : StepRole::kPrefill;
   work.cached = step.cached;
   work.new_tokens = step.count;
-  work.output_rows = step.samples() ? 1 : 0;
+  work.output_rows = step.samples() ? 1 + step.drafts : 0;
   work.recomputed = step.recomputed;
   return work;
 }
-
-class Device::Impl {
- public:
-  Impl(EventLoop* loop, StepPricer* pricer, const DeviceOptions& options, int64_t kv_blocks,
-       std::unique_ptr<DevicePower> power, std::unique_ptr<Executor> executor)
-      : loop_(loop),
-        pricer_(pricer),
-        options_(options),
-        power_(std::move(power)),
-        executor_(std::move(executor)),
-        kv_(kv_blocks, pricer->model().rules.block_tokens),
-        idle_since_(loop->Now()) {}
-
-  ~Impl() {
-    CHECK(!busy_);
-    loop_->Cancel(end_timer_);
-  }
-
-  StepOffer Offer(const StepShape& shape, Duration latency_limit);
-  void BeginStep(std::vector<SequenceStep> work, const StepOffer& offer, StepDone done);
-  absl::StatusOr<CapChange> SetCap(Power cap, TimePoint at);
-  void Park();
-  void Wake();
-  DeviceStatus Status();
-
-  EventLoop* const loop_;
-  StepPricer* const pricer_;
-  const DeviceOptions options_;
-  const std::unique_ptr<DevicePower> power_;
-  const std::unique_ptr<Executor> executor_;
-
-  BlockPool kv_;
-  bool busy_ = false;
-
- private:
-  void SettleIdle();
-  void OnDeviceTimeOver();
-  void OnHostResult(std::vector<SequenceResult> results);
-  void Finish();
-  StepRecord RecordOf(int64_t lag_ns) const;
-  void Account(StepOutcome& outcome);
-
-  TimePoint device_now_;  // device time, settled
-  TimePoint idle_since_;  // engine time; meaningful while not busy
-  EnergyBuckets energy_;
-  EnergyTerms terms_;
-  StallTimes stalls_;
-  Duration busy_time_;
-  Duration lag_;
-  int64_t steps_ = 0;
-
-  // The step under way.
-  std::vector<SequenceStep> steps_in_flight_;
-  std::vector<SequenceWork> work_;
-  StepDone done_;
-  StepOffer offer_;
-  TimePoint start_;
-  TimerId end_timer_;
-  bool device_time_over_ = false;
-  std::optional<std::vector<SequenceResult>> results_;
-};
 
 void Device::Impl::SettleIdle() {
   device_now_ += loop_->Now() - idle_since_;
@@ -93,11 +33,12 @@ void Device::Impl::SettleIdle() {
   const Energy energy = power_->idle().energy() - before;
   energy_.idle += energy;
   terms_.static_ += energy;
-  CHECK_EQ(power_->total_energy(device_now_), energy_.total());
+  CHECK_EQ(power_->total_energy(device_now_), energy_.total() + unreported_);
 }
 
 StepOffer Device::Impl::Offer(const StepShape& shape, Duration latency_limit) {
   CHECK(!busy_);
+  CHECK(!fenced_);
   SettleIdle();
   return power_->Offer(device_now_, shape, latency_limit);
 }
@@ -119,8 +60,13 @@ void Device::Impl::BeginStep(std::vector<SequenceStep> work, const StepOffer& of
   device_time_over_ = false;
   results_.reset();
   power_->BeginStep(device_now_, offer_);
-  end_timer_ = loop_->RunAt(start_ + offer_.price.duration, EventClass::kStepEnd, options_.id.value,
-                            [this] { OnDeviceTimeOver(); });
+  planned_ = offer_.price.duration * slowdown_percent_ / 100;
+  if (dead_) {
+    Void(Duration());
+  } else {
+    end_timer_ = loop_->RunAt(start_ + planned_, EventClass::kStepEnd, options_.id.value,
+                              [this] { OnDeviceTimeOver(); });
+  }
   executor_->Execute(steps_in_flight_, [this](std::vector<SequenceResult> results) {
     OnHostResult(std::move(results));
   });
@@ -141,19 +87,23 @@ void Device::Impl::Wake() {
 
 absl::StatusOr<CapChange> Device::Impl::SetCap(Power cap, TimePoint at) {
   const TimePoint now = loop_->Now();
-  if (!busy_) {
+  if (!drawing_step()) {
     SettleIdle();
   }
   // Device time stands still while the host computes; what is planned ahead moves with it.
   const TimePoint device_now =
-      busy_ ? std::min(device_now_ + (now - start_), device_now_ + offer_.price.duration)
-            : device_now_;
+      drawing_step() ? std::min(device_now_ + (now - start_), device_now_ + offer_.price.duration)
+                     : device_now_;
   ASSIGN_OR_RETURN(CapChange change, power_->SetCap(device_now, cap, device_now + (at - now)));
   change.effective_at = now + (change.effective_at - device_now);
   return change;
 }
 
 void Device::Impl::OnDeviceTimeOver() {
+  if (hung_) {
+    Void(offer_.price.duration);
+    return;
+  }
   device_time_over_ = true;
   if (results_) {
     Finish();
@@ -162,9 +112,20 @@ void Device::Impl::OnDeviceTimeOver() {
 
 void Device::Impl::OnHostResult(std::vector<SequenceResult> results) {
   results_ = std::move(results);
-  if (device_time_over_) {
+  if (let_go_) {
+    LetGoOfStep();
+  } else if (device_time_over_) {
     Finish();
   }
+}
+
+TimePoint Device::Impl::ParksAt() const {
+  if (busy_) {
+    return TimePoint::Max();
+  }
+  const TimePoint at = power_->parks_at();
+  // Device time and the loop's clock run alike while it idles.
+  return at == TimePoint::Max() ? at : idle_since_ + (at - device_now_);
 }
 
 StepRecord Device::Impl::RecordOf(int64_t lag_ns) const {
@@ -192,15 +153,19 @@ StepRecord Device::Impl::RecordOf(int64_t lag_ns) const {
     plan.Add(static_cast<uint64_t>(step.cached));
     plan.Add(static_cast<uint64_t>(step.count));
     r.recomputed_tokens += step.recomputed;
+    r.draft_tokens += step.drafts;
     if (step.decodes()) {
       r.decode_tokens += 1;
     } else {
       r.prefill_tokens += step.count - step.recomputed;
     }
-    const SequenceResult& result = (*results_)[i];
-    if (result.sampled) {
+    if (!results_) {
+      continue;  // lost
+    }
+    r.accepted_draft_tokens += step.drafts - (*results_)[i].rejected;
+    for (const model::SampledToken& token : (*results_)[i].tokens) {
       r.output_tokens += 1;
-      tokens.Add(static_cast<uint64_t>(result.token.token));
+      tokens.Add(static_cast<uint64_t>(token.token));
     }
   }
   r.plan_hash = plan.hash().low;
@@ -240,37 +205,46 @@ void Device::Impl::Account(StepOutcome& outcome) {
 void Device::Impl::Finish() {
   const TimePoint now = loop_->Now();
   ++steps_;
-  const Duration lag = now - start_ - offer_.price.duration;
+  const Duration lag = now - start_ - planned_;
+  for (size_t i = 0; i < steps_in_flight_.size(); ++i) {
+    SequenceResult& result = (*results_)[i];
+    const SequenceStep& step = steps_in_flight_[i];
+    result.recomputed = step.recomputed;
+    result.rejected =
+        step.samples() ? step.drafts + 1 - static_cast<int64_t>(result.tokens.size()) : 0;
+    result.computed = step.count - result.rejected;
+    work_[i].recomputed += result.rejected;  // computed in vain
+  }
   StepOutcome outcome;
   outcome.record = RecordOf(lag.value());
   Account(outcome);
   outcome.results = std::move(*results_);
-  for (size_t i = 0; i < steps_in_flight_.size(); ++i) {
-    outcome.results[i].computed = steps_in_flight_[i].count;
-    outcome.results[i].recomputed = steps_in_flight_[i].recomputed;
-  }
   busy_time_ += offer_.price.duration;
   lag_ += lag;
-  idle_since_ = now;
+  // A slowed step's excess is idle time at the step's end; emulation lag is no device time.
+  idle_since_ = now - (planned_ - offer_.price.duration);
   busy_ = false;
+  SettleIdle();
   StepDone done = std::move(done_);
   done(std::move(outcome));
 }
 
 DeviceStatus Device::Impl::Status() {
-  if (!busy_) {
+  if (!drawing_step()) {
     SettleIdle();
   }
   DeviceStatus s;
   s.id = options_.id;
-  s.state = power_->tripped() ? DeviceState::kFaulted : DeviceState::kReady;
+  s.state = fenced_             ? DeviceState::kLost
+            : power_->tripped() ? DeviceState::kFaulted
+                                : DeviceState::kReady;
   s.busy = busy_;
   s.parked = power_->parked();
   s.cap = power_->cap();
   s.min_cap = power_->min_cap();
-  s.power =
-      busy_ ? MeanPower(TotalEnergy(offer_.phases), offer_.price.duration) : power_->power_now();
-  const size_t state = static_cast<size_t>(busy_ ? offer_.clock.state : 0);
+  s.power = drawing_step() ? MeanPower(TotalEnergy(offer_.phases), offer_.price.duration)
+                           : power_->power_now();
+  const size_t state = static_cast<size_t>(drawing_step() ? offer_.clock.state : 0);
   s.clock_hertz = static_cast<int64_t>(std::llround(pricer_->profile().pstates[state].hertz));
   s.temperature_celsius = power_->junction_celsius(device_now_);
   s.explanation = power_->last_sentence();
@@ -311,6 +285,17 @@ int32_t Device::chips() const { return static_cast<int32_t>(impl_->pricer_->mode
 BlockPool& Device::kv() { return impl_->kv_; }
 const BlockPool& Device::kv() const { return impl_->kv_; }
 bool Device::busy() const { return impl_->busy_; }
+
+void Device::Kill() { impl_->Kill(); }
+void Device::Hang() { impl_->Hang(); }
+void Device::SlowDown(int64_t percent) { impl_->SlowDown(percent); }
+bool Device::overdue() const { return impl_->overdue(); }
+void Device::Fence(LetGo let_go) { impl_->Fence(std::move(let_go)); }
+void Device::Repair() { impl_->Repair(); }
+bool Device::fenced() const { return impl_->fenced_; }
+bool Device::faulty() const { return impl_->faulty(); }
+bool Device::parked() const { return impl_->ParksAt() <= impl_->loop_->Now(); }
+TimePoint Device::ParksAt() const { return impl_->ParksAt(); }
 
 void Device::Park() { impl_->Park(); }
 void Device::Wake() { impl_->Wake(); }

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -35,6 +36,7 @@ struct DeviceOptions {
   DeviceId id{};
   PowerOptions power{};
   int64_t kv_blocks = 0;  // zero: what the chip's memory holds beside the weights
+  KvCacheOptions kv{};
 };
 
 // A sequence's step as its price sees it.
@@ -82,6 +84,29 @@ class Device {
   // Sleeps until it is woken or a step is asked for. Precondition: not busy.
   void Park();
   void Wake();
+
+  // Faults. What is lost is silent: the caller learns of it by `overdue`, as with silicon.
+  // Dies: the step under way is void, what it drew until now is waste, and nothing ends any more.
+  void Kill();
+  // The step under way, or else the next one, never ends.
+  void Hang();
+  // Steps take `percent` / 100 of their time (>= 100); the excess is spent at idle power.
+  void SlowDown(int64_t percent);
+  // True while a step should be over by the clock and is not.
+  bool overdue() const;
+  // Gives up on the device: its step, if one is under way, is void, and `let_go` runs once the
+  // executor no longer reads the step's work (at once if it does not). The record is of the lost
+  // step; without one it is empty. Until Repair the device may not be used.
+  using LetGo = absl::AnyInvocable<void(std::optional<StepOutcome>)>;
+  void Fence(LetGo let_go);
+  // As new, at the present cap; its pages are lost. Precondition: fenced and let go.
+  void Repair();
+  bool fenced() const;
+  bool faulty() const;  // one of the above was done to it
+
+  // Whether it sleeps now, and when it will if nothing is asked of it: Max() if never or unknown.
+  bool parked() const;
+  TimePoint ParksAt() const;
 
   // Settles idle energy up to now and reads everything.
   DeviceStatus Status();

@@ -86,6 +86,7 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
     device_options.id = DeviceId{static_cast<uint32_t>(i)};
     device_options.power = options.power;
     device_options.kv_blocks = options.kv_blocks;
+    device_options.kv = options.kv;
     std::unique_ptr<Executor> executor;
     if (functional) {
       if (device_options.kv_blocks == 0) {

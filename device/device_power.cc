@@ -271,7 +271,7 @@ void DevicePower::Park(TimePoint now) {
 }
 
 void DevicePower::Wake(TimePoint now) {
-  if (idle_state_ != IdleState::kParked) {
+  if (idle_state_ == IdleState::kWarm) {
     return;
   }
   ready_at_ = now + Time(pricer_->profile().parked_exit);
@@ -414,19 +414,30 @@ void DevicePower::BeginStep(TimePoint now, const StepOffer& offer) {
 
 Energy DevicePower::EndStep(TimePoint now) {
   CHECK(busy_);
-  CHECK_EQ(now, begun_ + offer_.price.duration);
+  CHECK_LE(now, begun_ + offer_.price.duration);
   busy_ = false;
   const TimePoint forward = begun_ + offer_.phases[0].duration;
-  meter_.SetPower(forward, offer_.phases[1].power);
-  thermal_.SetPower(forward, offer_.phases[1].power);
+  PowerPhase drawn[2] = {offer_.phases[0], offer_.phases[1]};
+  drawn[0].duration = std::min(now, forward) - begun_;
+  drawn[1].duration = now - begun_ - drawn[0].duration;
+  if (now >= forward) {
+    meter_.SetPower(forward, drawn[1].power);
+    thermal_.SetPower(forward, drawn[1].power);
+  }
   policy_->OnStepEnd(now);
-  Trace(begun_, offer_.phases[0].duration, offer_.phases[0].power);
-  Trace(forward, offer_.phases[1].duration, offer_.phases[1].power);
+  Trace(begun_, drawn[0].duration, drawn[0].power);
+  Trace(forward, drawn[1].duration, drawn[1].power);
   last_state_ = offer_.clock.state;
   ApplyCaps(now);
   settled_ = now;
   SetIdlePower(now, IdleState::kWarm);
-  return TotalEnergy(offer_.phases);
+  return TotalEnergy(drawn);
+}
+
+void DevicePower::PowerOff(TimePoint now) {
+  CHECK(!busy_);
+  CHECK_EQ(settled_, now);
+  SetIdlePower(now, IdleState::kOff);
 }
 
 absl::StatusOr<CapChange> DevicePower::SetCap(TimePoint now, Power cap, TimePoint at) {
@@ -472,6 +483,8 @@ Duration DevicePower::SustainedStep(const StepShape& shape) const {
   }
   return best;
 }
+
+Duration DevicePower::wake_time() const { return Time(pricer_->profile().parked_exit); }
 
 std::vector<DevicePower::OperatingPoint> DevicePower::OperatingPoints(
     const StepShape& shape) const {

@@ -64,8 +64,11 @@ class DevicePower {
   StepOffer Offer(TimePoint now, const StepShape& shape, Duration latency_limit);
   // `offer` was made at `now`, for `now`.
   void BeginStep(TimePoint now, const StepOffer& offer);
-  // At its planned end. Returns the energy of the step.
+  // At its planned end, or before it if the step was cut short. Returns the energy drawn since it
+  // began.
   Energy EndStep(TimePoint now);
+  // Draws nothing from now on, until Wake. Precondition: idle, settled to `now`.
+  void PowerOff(TimePoint now);
 
   // Caps of the operator's window. `at` == `now`: at once; later: announced, a lowering.
   absl::StatusOr<CapChange> SetCap(TimePoint now, Power cap, TimePoint at);
@@ -86,6 +89,10 @@ class DevicePower {
   // A fair guess, for routing and planning, of the time per step of this shape when steps follow
   // one another: the fastest clock's duration, or longer if its mean power is above the cap.
   Duration SustainedStep(const StepShape& shape) const;
+  // And of its energy, at the fastest clock.
+  Energy SustainedEnergy(const StepShape& shape) const { return PointAt(top_, shape).energy; }
+  // From asking a sleeping device until it may work.
+  Duration wake_time() const;
   // Tokens per second and watts of such steps at each clock state, for the fleet's budget.
   struct OperatingPoint {
     Power power;  // mean
@@ -100,7 +107,9 @@ class DevicePower {
   Power power_now() const { return meter_.power(); }
   double junction_celsius(TimePoint now) const { return thermal_.At(now).junction; }
   int last_state() const { return last_state_; }
-  bool parked() const { return idle_state_ == IdleState::kParked; }
+  bool parked() const { return idle_state_ == IdleState::kParked; }  // as far as it is settled
+  // In device time: in the past while it sleeps, Max() if it will not by itself.
+  TimePoint parks_at() const { return idle_state_ == IdleState::kParked ? settled_ : park_at_; }
   bool tripped() const { return tripped_; }
   const std::string& last_sentence() const { return last_sentence_; }
   // With keep_trace: what was drawn, and what was allowed.

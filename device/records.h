@@ -48,8 +48,11 @@ struct StepRecord {
   int64_t recomputed_tokens = 0;  // computed before and lost to a preemption
   int64_t decode_tokens = 0;      // rows that continued an output
   int64_t output_tokens = 0;      // tokens sampled
+  int64_t draft_tokens = 0;       // guessed ones that were computed beside decode rows
+  int64_t accepted_draft_tokens = 0;
   int32_t pstate = 0;
   int64_t clock_hertz = 0;
+  bool lost = false;       // void: the device died or was given up on; all of its energy is waste
   bool throttled = false;  // the cap or heat kept the clock below the one wanted
   CapExplanation why;      // of the cap, if it did
   Power power;             // mean over the step

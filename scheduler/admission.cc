@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "scheduler/names.h"
 
 namespace scoville::scheduler {
 
@@ -28,6 +29,39 @@ std::optional<Refusal> CheckShape(const Request& request, const SchedulerOptions
   if (request.max_tokens < 0 || request.min_tokens < 0) {
     return Refusal{
         RefusalReason::kInvalid, "max_tokens and min_tokens must not be negative", 0, 0, {}};
+  }
+  return std::nullopt;
+}
+
+// What may wait, of its class, of its tenant and of all.
+std::optional<Refusal> CheckQueue(const Request& request, const SchedulerOptions& options,
+                                  const AdmissionView& view) {
+  const int64_t prompt = static_cast<int64_t>(request.prompt.size());
+  const int64_t of_class = options.max_queued_by_class[static_cast<size_t>(request.service_class)];
+  if (of_class > 0 && view.queued_of_class >= of_class) {
+    return Refusal{
+        RefusalReason::kQuota,
+        absl::StrFormat("%d requests of class %s wait, the class's limit is %d",
+                        view.queued_of_class, ServiceClassName(request.service_class), of_class),
+        view.queued_of_class + 1, of_class, view.retry_after};
+  }
+  if (options.max_queued_by_tenant > 0 && view.queued_of_tenant >= options.max_queued_by_tenant) {
+    return Refusal{RefusalReason::kQuota,
+                   absl::StrFormat("%d requests of this tenant wait, a tenant's limit is %d",
+                                   view.queued_of_tenant, options.max_queued_by_tenant),
+                   view.queued_of_tenant + 1, options.max_queued_by_tenant, view.retry_after};
+  }
+  if (view.queued_requests >= options.max_queued_requests) {
+    return Refusal{RefusalReason::kQueueFull,
+                   absl::StrFormat("%d requests wait, the limit is %d", view.queued_requests,
+                                   options.max_queued_requests),
+                   view.queued_requests + 1, options.max_queued_requests, view.retry_after};
+  }
+  if (view.queued_requests > 0 && view.queued_tokens + prompt > options.max_queued_tokens) {
+    return Refusal{RefusalReason::kQueueFull,
+                   absl::StrFormat("%d prompt tokens wait and %d more would pass the limit of %d",
+                                   view.queued_tokens, prompt, options.max_queued_tokens),
+                   view.queued_tokens + prompt, options.max_queued_tokens, view.retry_after};
   }
   return std::nullopt;
 }
@@ -86,19 +120,7 @@ std::optional<Refusal> Admit(const Request& request, const SchedulerOptions& opt
                    0,
                    {}};
   }
-  if (view.queued_requests >= options.max_queued_requests) {
-    return Refusal{RefusalReason::kQueueFull,
-                   absl::StrFormat("%d requests wait, the limit is %d", view.queued_requests,
-                                   options.max_queued_requests),
-                   view.queued_requests + 1, options.max_queued_requests, view.retry_after};
-  }
-  if (view.queued_requests > 0 && view.queued_tokens + prompt > options.max_queued_tokens) {
-    return Refusal{RefusalReason::kQueueFull,
-                   absl::StrFormat("%d prompt tokens wait and %d more would pass the limit of %d",
-                                   view.queued_tokens, prompt, options.max_queued_tokens),
-                   view.queued_tokens + prompt, options.max_queued_tokens, view.retry_after};
-  }
-  return std::nullopt;
+  return CheckQueue(request, options, view);
 }
 
 }  // namespace scoville::scheduler

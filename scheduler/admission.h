@@ -20,6 +20,8 @@ struct AdmissionView {
   bool class_closed = false;  // to keep a power budget
   bool device_ready = false;
   int64_t queued_requests = 0;
+  int64_t queued_of_class = 0;   // requests of its class
+  int64_t queued_of_tenant = 0;  // requests of its tenant
   int64_t queued_tokens = 0;
   int64_t largest_device_tokens = 0;  // KV capacity of the largest ready device
   Duration retry_after;               // when a place in the queue is likely to be free

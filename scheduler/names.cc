@@ -38,6 +38,10 @@ const char* RefusalReasonName(RefusalReason reason) {
       return "invalid_field";
     case RefusalReason::kDeadlineExceeded:
       return "deadline_exceeded";
+    case RefusalReason::kQuota:
+      return "tenant_quota";
+    case RefusalReason::kHopeless:
+      return "deadline_infeasible";
     case RefusalReason::kPower:
       return "power_budget";
     case RefusalReason::kDraining:
@@ -59,5 +63,11 @@ const char* ServiceClassName(ServiceClass service_class) {
   }
   return "unknown";
 }
+
+std::vector<std::string> ServiceClassNames() { return {"interactive", "standard", "batch"}; }
+std::vector<std::string> JoinPolicyNames() {
+  return {"forecast", "prompt_fits", "new_token_ratio", "reserve"};
+}
+std::vector<std::string> VictimPolicyNames() { return {"least_cost", "newest"}; }
 
 }  // namespace scoville::scheduler

@@ -7,6 +7,9 @@
 #ifndef SCOVILLE_SCHEDULER_NAMES_H_
 #define SCOVILLE_SCHEDULER_NAMES_H_
 
+#include <string>
+#include <vector>
+
 #include "scheduler/request.h"
 
 namespace scoville::scheduler {
@@ -14,6 +17,11 @@ namespace scoville::scheduler {
 const char* OutcomeName(Outcome outcome);
 const char* RefusalReasonName(RefusalReason reason);
 const char* ServiceClassName(ServiceClass service_class);
+
+// As files and flags write them, in the order of the values.
+std::vector<std::string> ServiceClassNames();
+std::vector<std::string> JoinPolicyNames();
+std::vector<std::string> VictimPolicyNames();
 
 }  // namespace scoville::scheduler
 

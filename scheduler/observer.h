@@ -17,6 +17,9 @@ class Observer {
   virtual void OnAdmitted(const RequestRecord& record) = 0;
   virtual void OnRefused(const Refusal& refusal, TimePoint when) = 0;
   virtual void OnPreempted(const RequestRecord& record, TimePoint when) = 0;
+  // Its device was lost or drained; it waits to go on elsewhere.
+  virtual void OnMigrated(const RequestRecord& record, TimePoint when) = 0;
+  virtual void OnDeviceLost(DeviceId device, TimePoint when) = 0;
   virtual void OnStep(const device::StepRecord& record) = 0;
   virtual void OnToken(const RequestRecord& record, TimePoint previous,
                        TimePoint when) = 0;  // previous: the

@@ -14,6 +14,7 @@
 #include "absl/types/span.h"
 #include "base/ids.h"
 #include "base/units.h"
+#include "model/grammar/constraint.h"
 #include "model/sampling_params.h"
 #include "model/text/stop_matcher.h"
 #include "model/text/tokenizer.h"
@@ -21,6 +22,7 @@
 namespace scoville::scheduler {
 
 enum class ServiceClass : uint8_t { kInteractive, kStandard, kBatch };
+inline constexpr size_t kServiceClasses = 3;
 
 // How a request ended. Exactly one per admitted request.
 enum class Outcome : uint8_t {
@@ -31,9 +33,11 @@ enum class Outcome : uint8_t {
   kDeadlineExceeded,  // expired while queued or running
   kSlowConsumer,      // the reader did not take its tokens in time
   kDraining,          // the drain's deadline came first
-  kDeviceLost,
+  kDeviceLost,        // its device is gone, and no other can hold it
   kInternal,
 };
+
+inline constexpr size_t kOutcomes = 9;
 
 // True for the outcomes that a client asked for and gets a full answer with.
 constexpr bool IsCompletion(Outcome o) {
@@ -50,7 +54,11 @@ enum class RefusalReason : uint8_t {
   kDraining,
   kNoDevice,  // no device is ready
   kPower,     // its class is shed to keep the power budget
+  kQuota,     // its tenant or class waits with as much as it may
+  kHopeless,  // the deadline cannot be met even if all goes well
 };
+
+inline constexpr size_t kRefusalReasons = 10;
 
 struct Refusal {
   RefusalReason reason;
@@ -69,10 +77,14 @@ struct RequestRecord {
   Outcome outcome = Outcome::kInternal;
   int64_t prompt_tokens = 0;
   int64_t output_tokens = 0;
-  int64_t cached_tokens = 0;      // prompt tokens that a prefix cache gave
-  int64_t recomputed_tokens = 0;  // computed again after preemptions
+  int64_t cached_tokens = 0;      // prompt tokens that the prefix cache gave
+  int64_t recomputed_tokens = 0;  // computed again after preemptions and losses
+  int64_t draft_tokens = 0;       // guessed ahead and computed
+  int64_t accepted_draft_tokens = 0;
   int32_t preemptions = 0;
-  DeviceId device;  // the last one; meaningful if was_scheduled
+  int32_t migrations = 0;  // moves from a device that was lost, fenced or drained
+  int32_t choice = 0;      // of a request for several: which one
+  DeviceId device;         // the last one; meaningful if was_scheduled
   bool was_scheduled = false;
   TimePoint arrival;
   TimePoint scheduled;    // first step began
@@ -121,6 +133,14 @@ struct Request {
   int64_t min_tokens = 0;  // stop_tokens are not drawn before
   Energy energy_limit;     // zero: none
   TimePoint deadline = TimePoint::Max();
+  // Service levels of this request; zero: the deployment's.
+  Duration ttft_target{};
+  Duration itl_target{};
+  // What the output has to match; nullptr: anything. Compiled by the caller, off the engine thread.
+  std::shared_ptr<const model::CompiledConstraint> constraint;
+  // Guess the next tokens from what the sequence has said before and check several a step. The
+  // tokens are the same with and without.
+  bool drafts = true;
   std::unique_ptr<TokenSink> sink;
 };
 

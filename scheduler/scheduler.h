@@ -9,6 +9,7 @@
 #ifndef SCOVILLE_SCHEDULER_SCHEDULER_H_
 #define SCOVILLE_SCHEDULER_SCHEDULER_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,11 +21,21 @@
 #include "base/ids.h"
 #include "device/device.h"
 #include "scheduler/observer.h"
+#include "scheduler/planning/planner.h"
 #include "scheduler/power/fleet_power.h"
+#include "scheduler/queue/request_queue.h"
 #include "scheduler/request.h"
-#include "scheduler/router.h"
+#include "scheduler/routing/route_policy.h"
 
 namespace scoville::scheduler {
+
+// When a sequence may join a device.
+enum class JoinPolicy : uint8_t {
+  kForecast,       // by the risk of running out, from the lengths of outputs so far
+  kPromptFits,     // the prompt fits (as vLLM)
+  kNewTokenRatio,  // a share of what outputs may come to is kept, less after calm (as SGLang)
+  kReserve,        // all that it may come to need is kept (guaranteed, no preemption)
+};
 
 struct SchedulerOptions {
   int64_t context = 0;  // of the model: prompt + output
@@ -39,8 +50,44 @@ struct SchedulerOptions {
   // expected within ttft_target.
   Duration itl_target{};
   Duration ttft_target{};
-  RoutePolicy routing = RoutePolicy::kLeastLoaded;
+  RoutePolicy routing = RoutePolicy::kCost;
+  int64_t nanoseconds_per_joule = 0;  // what a joule is worth to routing by cost; zero: nothing
   FleetPowerOptions fleet{};
+
+  // The order of the queue.
+  QueuePolicy queue = QueuePolicy::kEdf;
+  FairnessOptions fairness{};  // cost: input tokens, and output tokens twice
+  // A request without a deadline is taken to want its first token by then: the order's ageing.
+  Duration implied_deadline = Seconds(30);
+  Duration class_ageing{};  // a request this old counts as one class higher; zero: never
+  // What a class or a tenant may have waiting; zero: no limit of its own.
+  std::array<int64_t, kServiceClasses> max_queued_by_class{};
+  int64_t max_queued_by_tenant = 0;
+  bool refuse_hopeless = true;  // work whose deadline cannot be met
+
+  // Passing a request that does not fit: so many look past it at once, so many in all.
+  int32_t look_ahead = 8;
+  int32_t max_passes = 32;
+
+  // Joining a device: by the risk that its blocks run out before those on it end, or by a rule of
+  // other engines, for comparison.
+  JoinPolicy join = JoinPolicy::kForecast;
+  // Share of steps in which blocks may run out, at most 0.5. Zero: never, for anybody.
+  double overflow_risk = 0.02;
+  // Classes whose sequences keep all the blocks they may come to need from the start: once begun
+  // they are never preempted.
+  std::array<bool, kServiceClasses> guaranteed{};
+  VictimPolicy victims = VictimPolicy::kLeastCost;
+  int32_t max_preemptions = 2;  // then its blocks are kept for it
+
+  std::string model_id{};     // what a prefix belongs to, with the tenant
+  uint64_t cache_secret = 0;  // nobody outside can name a prefix without it
+  int32_t max_drafts = 0;     // tokens guessed ahead per sequence and step; zero: none
+
+  // A step that takes this many times its predicted time, and at least `least_patience`, is given
+  // up with its device.
+  int32_t patience = 10;
+  Duration least_patience = Milliseconds(1);
 };
 
 struct SubmitResult {
@@ -48,16 +95,24 @@ struct SubmitResult {
   std::optional<Refusal> refusal;  // set if not
 };
 
+// All of one request for several choices, in their order, or a refusal for all.
+struct SubmitChoicesResult {
+  std::vector<RequestId> ids;
+  std::optional<Refusal> refusal;
+};
+
 // Why a request is not being computed right now.
 enum class WaitReason : uint8_t {
-  kNone,    // it is in the step under way
-  kKv,      // not enough free blocks
-  kPower,   // the cap admits no step yet
-  kSlots,   // every device runs as many sequences as it may
-  kOrder,   // an older request is ahead and does not fit
-  kBudget,  // the step's token budget went to older rows
-  kDevice,  // its device's step under way began without it
-  kClient,  // its reader is behind
+  kNone,      // it is in the step under way
+  kKv,        // not enough free blocks
+  kPower,     // the cap admits no step yet
+  kSlots,     // every device runs as many sequences as it may
+  kOrder,     // an older request is ahead and does not fit
+  kBudget,    // the step's token budget went to older rows
+  kDevice,    // its device's step under way began without it
+  kClient,    // its reader is behind
+  kLeader,    // another choice of the same request computes the prompt first
+  kFairness,  // other tenants are ahead
 };
 
 enum class Phase : uint8_t { kQueued, kPrefill, kDecode };
@@ -69,15 +124,35 @@ struct RequestStatus {
   WaitReason wait = WaitReason::kNone;
   std::string detail;  // the binding number: "needs 412 blocks, 380 are free on the best device"
   int64_t rank = 0;    // requests ahead in the queue; 0 when running
+  // Until it is computed at the latest, as far as can be foreseen; zero: `unbounded` says why not.
+  Duration wait_bound{};
+  std::string unbounded;
   int64_t computed_tokens = 0;
+  int64_t shared_blocks = 0;  // of its KV blocks, those that others use too
+  bool pinned = false;
+};
+
+// Whether whatever is unfinished will be moved on by something.
+struct Liveness {
+  int64_t unfinished = 0;
+  std::vector<std::string> stuck;  // what waits for nothing, in words; empty: all is well
+};
+
+struct DeviceHealth {
+  device::DeviceState state = device::DeviceState::kReady;
+  // Device time of its steps beside what was predicted, percent, smoothed.
+  int64_t pace_percent = 100;
 };
 
 struct PoolStatus {
   std::vector<device::DeviceStatus> devices;
-  std::vector<int32_t> running;  // per device
+  std::vector<DeviceHealth> health;  // per device
+  std::vector<int32_t> running;      // per device
   int64_t waiting = 0;
   int64_t paused = 0;
   int64_t preemptions = 0;
+  int64_t migrations = 0;
+  int64_t devices_lost = 0;
   bool draining = false;
   TimePoint now;
 };
@@ -92,6 +167,9 @@ class Scheduler {
 
   // Admits or refuses at once. On refusal the sink is destroyed without a call.
   SubmitResult Submit(Request request);
+  // Several choices for one prompt: equal requests but for sink and seed. All are taken or none.
+  // The prompt is computed once, by the first.
+  SubmitChoicesResult SubmitChoices(std::vector<Request> choices);
 
   // Ends the request with `outcome` (kCancelled unless said otherwise): at once while queued, at
   // the end of the step under way while running. A stale id is ignored.
@@ -105,7 +183,17 @@ class Scheduler {
   // Ends everything that is left.
   void EndAll(Outcome outcome);
 
+  // A device takes nothing new; what runs on it ends there, or moves on at the next step's end.
+  absl::Status DrainDevice(DeviceId device, bool migrate);
+  // Takes work again after a drain; after a loss, with its pages empty.
+  absl::Status ReturnDevice(DeviceId device);
+  // Gives a device up at once, as if it had fallen silent.
+  absl::Status FenceDevice(DeviceId device);
+  // Pages of a device that lost what was in them.
+  absl::Status LosePages(DeviceId device, absl::Span<const uint32_t> pages);
+
   bool idle() const;  // nothing queued, nothing running
+  Liveness CheckLiveness() const;
   PoolStatus Status() const;
   // Live requests, oldest first, at most `limit`.
   std::vector<RequestStatus> Requests(int64_t limit) const;

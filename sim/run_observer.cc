@@ -5,7 +5,15 @@ namespace scoville::sim {
 namespace {
 
 // Says which kind of record follows.
-enum Tag : uint64_t { kAdmitted = 1, kRefused, kPreempted, kStep, kRequest };
+enum Tag : uint64_t {
+  kAdmitted = 1,
+  kRefused,
+  kPreempted,
+  kStep,
+  kRequest,
+  kMigrated,
+  kDeviceLost
+};
 
 void AddEnergy(StableHasher& hash, Energy energy) {
   hash.Add(static_cast<uint64_t>(energy.microjoules()));
@@ -36,12 +44,29 @@ void RunObserver::OnPreempted(const scheduler::RequestRecord& record, TimePoint 
   hash.Add(static_cast<uint64_t>(when.ns()));
 }
 
+void RunObserver::OnMigrated(const scheduler::RequestRecord& record, TimePoint when) {
+  ++migrations;
+  hash.Add(kMigrated);
+  hash.Add(record.id.value);
+  hash.Add(static_cast<uint64_t>(when.ns()));
+}
+
+void RunObserver::OnDeviceLost(DeviceId device, TimePoint when) {
+  ++devices_lost;
+  hash.Add(kDeviceLost);
+  hash.Add(device.value);
+  hash.Add(static_cast<uint64_t>(when.ns()));
+}
+
 void RunObserver::OnStep(const device::StepRecord& record) {
   ++steps;
   throttled_steps += record.throttled ? 1 : 0;
   input_tokens += record.prefill_tokens;
   output_tokens += record.output_tokens;
   recomputed_tokens += record.recomputed_tokens;
+  lost_steps += record.lost ? 1 : 0;
+  draft_tokens += record.draft_tokens;
+  accepted_draft_tokens += record.accepted_draft_tokens;
   stalls += record.stalls;
   step_terms += record.terms;
   hash.Add(kStep);

@@ -23,6 +23,8 @@ class RunObserver final : public scheduler::Observer {
   void OnAdmitted(const scheduler::RequestRecord& record) override;
   void OnRefused(const scheduler::Refusal& refusal, TimePoint when) override;
   void OnPreempted(const scheduler::RequestRecord& record, TimePoint when) override;
+  void OnMigrated(const scheduler::RequestRecord& record, TimePoint when) override;
+  void OnDeviceLost(DeviceId device, TimePoint when) override;
   void OnStep(const device::StepRecord& record) override;
   void OnToken(const scheduler::RequestRecord& record, TimePoint previous, TimePoint when) override;
   void OnRequest(const scheduler::RequestRecord& record) override;
@@ -32,6 +34,11 @@ class RunObserver final : public scheduler::Observer {
   device::EnergyBuckets ended_energy;  // of those, idle is zero
   int64_t admitted = 0;
   int64_t preemptions = 0;
+  int64_t migrations = 0;
+  int64_t devices_lost = 0;
+  int64_t lost_steps = 0;
+  int64_t draft_tokens = 0;
+  int64_t accepted_draft_tokens = 0;
   std::array<int64_t, 16> refusals{};  // by RefusalReason
   int64_t steps = 0;
   int64_t throttled_steps = 0;

@@ -6,27 +6,16 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/nearest_name.h"
 #include "base/status_macros.h"
 #include "base/yaml_reader.h"
 #include "scheduler/power/budget_config.h"
+#include "sim/scenario_sections.h"
 
 namespace scoville::sim {
 
 namespace {
 
 constexpr int64_t kMostTokens = 10'000'000;
-
-// The longest time a scenario may name: sums of a few stay far from the end of time.
-constexpr Duration kLongest = Seconds(1'000'000'000);
-
-absl::Status ReadDuration(const YamlMap& map, absl::string_view key, Duration* out) {
-  RETURN_IF_ERROR(map.Read(key, out));
-  if (*out < Duration() || *out > kLongest) {
-    return map.Error(key, "must be from 0 to 1e9 seconds");
-  }
-  return absl::OkStatus();
-}
 
 absl::Status ReadPower(const YamlMap& map, device::PowerOptions* power) {
   RETURN_IF_ERROR(map.Read("cap_per_device", &power->cap));
@@ -53,31 +42,12 @@ absl::Status ReadPool(const YamlMap& map, device::PoolOptions* pool) {
   RETURN_IF_ERROR(ReadPower(map, &pool->power));
   RETURN_IF_ERROR(map.Read("kv_blocks", &pool->kv_blocks, YamlIntRange{0, 1'000'000'000}));
   RETURN_IF_ERROR(map.Read("kv_block_size", &pool->kv_block_size, YamlIntRange{1, 1'024}));
+  RETURN_IF_ERROR(map.Read("prefix_cache", &pool->kv.prefix_cache));
   RETURN_IF_ERROR(map.Read("operator_tables", &pool->operator_tables));
   size_t executor = 1;
   RETURN_IF_ERROR(map.ReadChoice("executor", {"functional", "synthetic"}, &executor));
   pool->executor =
       executor == 0 ? device::ExecutorKind::kFunctional : device::ExecutorKind::kSynthetic;
-  return absl::OkStatus();
-}
-
-absl::Status ReadScheduler(const YamlMap& map, Scenario* scenario) {
-  scheduler::SchedulerOptions* options = &scenario->scheduler;
-  RETURN_IF_ERROR(
-      map.Read("max_queued_requests", &options->max_queued_requests, YamlIntRange{0, 100'000'000}));
-  RETURN_IF_ERROR(map.Read("max_queued_tokens", &options->max_queued_tokens,
-                           YamlIntRange{0, int64_t{1} << 50}));
-  int64_t running = options->max_running;
-  RETURN_IF_ERROR(map.Read("max_running", &running, YamlIntRange{1, 65'536}));
-  options->max_running = static_cast<int32_t>(running);
-  RETURN_IF_ERROR(
-      map.Read("max_step_tokens", &options->max_step_tokens, YamlIntRange{1, 1'000'000}));
-  scenario->pool.max_step_tokens = options->max_step_tokens;
-  RETURN_IF_ERROR(ReadDuration(map, "itl_target", &options->itl_target));
-  RETURN_IF_ERROR(ReadDuration(map, "ttft_target", &options->ttft_target));
-  size_t routing = static_cast<size_t>(options->routing);
-  RETURN_IF_ERROR(map.ReadChoice("routing", scheduler::RoutePolicyNames(), &routing));
-  options->routing = static_cast<scheduler::RoutePolicy>(routing);
   return absl::OkStatus();
 }
 
@@ -246,65 +216,6 @@ absl::Status ReadRequests(const YamlMap& root, Scenario* scenario) {
           absl::StrCat("the id '", request.id, "' stands on another request, too"));
     }
     scenario->requests.push_back(std::move(request));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReadBudget(const YamlMap& map, const Scenario& scenario,
-                        scheduler::PowerRequest* budget) {
-  RETURN_IF_ERROR(map.Read("node", &budget->node));
-  if (!budget->node.empty()) {
-    ASSIGN_OR_RETURN(
-        const scheduler::BudgetTree tree,
-        scheduler::MakeBudgetTree(scenario.scheduler.fleet,
-                                  static_cast<uint32_t>(scenario.pool.devices), Power()));
-    if (const auto found = tree.Find(budget->node); !found.ok()) {
-      return map.Error("node", found.status().message());
-    }
-  }
-  RETURN_IF_ERROR(map.Require("watts", &budget->watts));
-  if (budget->watts <= Power()) {
-    return map.Error("watts", "must be above 0 W");
-  }
-  Duration by;
-  RETURN_IF_ERROR(ReadDuration(map, "by", &by));
-  if (by > Duration()) {
-    budget->by = by;
-  }
-  RETURN_IF_ERROR(map.Read("ramp_per_second", &budget->ramp_per_second));
-  if (budget->ramp_per_second < Power()) {
-    return map.Error("ramp_per_second", "must not be below 0 W");
-  }
-  return map.Read("best_effort", &budget->best_effort);
-}
-
-absl::Status ReadEvents(const YamlMap& root, Scenario* scenario) {
-  std::vector<std::string> ids;
-  for (const WrittenRequest& request : scenario->requests) {
-    ids.push_back(request.id);
-  }
-  ASSIGN_OR_RETURN(const std::vector<YamlNode> events, root.List("events"));
-  for (const YamlNode& node : events) {
-    ASSIGN_OR_RETURN(const YamlMap map, node.AsMap());
-    ScenarioEvent event;
-    Duration at;
-    size_t kind = 0;
-    RETURN_IF_ERROR(map.Require("at", &at));
-    RETURN_IF_ERROR(ReadDuration(map, "at", &at));
-    RETURN_IF_ERROR(map.RequireChoice("do", {"cancel", "drain", "end_all", "power_budget"}, &kind));
-    event.at = TimePoint() + at;
-    event.kind = static_cast<EventKind>(kind);
-    if (event.kind == EventKind::kCancel) {
-      RETURN_IF_ERROR(map.Require("request", &event.request));
-      if (std::find(ids.begin(), ids.end(), event.request) == ids.end()) {
-        return map.Error("request", absl::StrCat("no written request has this id",
-                                                 DidYouMean(event.request, ids)));
-      }
-    }
-    if (event.kind == EventKind::kPowerBudget) {
-      RETURN_IF_ERROR(ReadBudget(map, *scenario, &event.budget));
-    }
-    scenario->events.push_back(std::move(event));
   }
   return absl::OkStatus();
 }

@@ -45,13 +45,25 @@ enum class EventKind : uint8_t {
   kDrain,        // new requests are refused from now on
   kEndAll,       // the drain's deadline: what is left ends
   kPowerBudget,  // the pool's devices may draw so much together
+  // Of one device.
+  kKillDevice,    // dies silently
+  kHangDevice,    // its step, or the next one, never ends
+  kSlowDevice,    // its steps take `percent` / 100 of their time
+  kLosePages,     // what is in `pages` is gone
+  kFenceDevice,   // an operator gives it up
+  kDrainDevice,   // it takes nothing new; with `migrate`, what runs moves on
+  kReturnDevice,  // it works again
 };
 
 struct ScenarioEvent {
   TimePoint at;
   EventKind kind = EventKind::kCancel;
-  std::string request;               // of a cancel: the id of a written request
+  std::string request{};             // of a cancel: the id of a written request
   scheduler::PowerRequest budget{};  // of a power budget
+  uint32_t device = 0;
+  int64_t percent = 100;
+  std::vector<uint32_t> pages{};
+  bool migrate = false;
 };
 
 // Service levels; zero: not asked for.

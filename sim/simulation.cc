@@ -42,6 +42,20 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return text.str();
 }
 
+EventClass ClassOf(EventKind kind) {
+  switch (kind) {
+    case EventKind::kCancel:
+      return EventClass::kCancel;
+    case EventKind::kKillDevice:
+    case EventKind::kHangDevice:
+    case EventKind::kSlowDevice:
+    case EventKind::kLosePages:
+      return EventClass::kFault;
+    default:
+      return EventClass::kCommand;
+  }
+}
+
 class Run {
  public:
   Run(const Scenario& scenario, const model::LoadedModel& model, const SimulationOptions& options)
@@ -68,6 +82,8 @@ class Run {
   void OnEnd(size_t index, const scheduler::RequestRecord& record, int64_t tokens);
   void StartNext(size_t index, Duration at_least);
   void Apply(const ScenarioEvent& event);
+  device::Device* DeviceOf(const ScenarioEvent& event) const;
+  void Note(const absl::Status& status);  // of what must not fail
   absl::Status RunEvents();
   void WindDown();
   void Collect();
@@ -165,6 +181,8 @@ absl::Status Run::MakePool() {
   scheduler::SchedulerOptions options = scenario_.scheduler;
   options.context = model_.config.context;
   options.vocabulary = model_.config.vocabulary;
+  options.model_id = model_.id;
+  options.cache_secret = scenario_.seed;
   std::vector<Power> floors;
   for (const device::Device* device : pool_->devices()) {
     floors.push_back(device->power().min_cap());
@@ -222,8 +240,7 @@ void Run::ScheduleWritten() {
 void Run::ScheduleEvents() {
   for (size_t i = 0; i < scenario_.events.size(); ++i) {
     const ScenarioEvent& event = scenario_.events[i];
-    const EventClass event_class =
-        event.kind == EventKind::kCancel ? EventClass::kCancel : EventClass::kCommand;
+    const EventClass event_class = ClassOf(event.kind);
     loop_.RunAt(event.at, event_class, i, [this, &event] { Apply(event); });
   }
 }
@@ -251,6 +268,41 @@ void Run::Apply(const ScenarioEvent& event) {
             absl::StrCat("the power budget cannot be kept: ", answer->summary));
       }
       return;
+    case EventKind::kKillDevice:
+      DeviceOf(event)->Kill();
+      return;
+    case EventKind::kHangDevice:
+      DeviceOf(event)->Hang();
+      return;
+    case EventKind::kSlowDevice:
+      DeviceOf(event)->SlowDown(event.percent);
+      return;
+    case EventKind::kLosePages:
+      Note(scheduler_->LosePages(DeviceId{event.device}, event.pages));
+      return;
+    case EventKind::kFenceDevice:
+      Note(scheduler_->FenceDevice(DeviceId{event.device}));
+      return;
+    case EventKind::kDrainDevice:
+      // A device that is lost already needs no draining.
+      scheduler_->DrainDevice(DeviceId{event.device}, event.migrate).IgnoreError();
+      return;
+    case EventKind::kReturnDevice:
+      if (DeviceOf(event)->faulty()) {
+        Note(scheduler_->FenceDevice(DeviceId{event.device}));  // perhaps nobody has noticed yet
+      }
+      Note(scheduler_->ReturnDevice(DeviceId{event.device}));
+      return;
+  }
+}
+
+device::Device* Run::DeviceOf(const ScenarioEvent& event) const {
+  return pool_->devices()[event.device];
+}
+
+void Run::Note(const absl::Status& status) {
+  if (violation_.ok()) {
+    violation_ = status;
   }
 }
 

@@ -10,9 +10,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/types/span.h"
 #include "base/ids.h"
+#include "device/kv/block_table.h"
 #include "model/sampling_params.h"
 
 namespace scoville::device {
@@ -20,12 +22,19 @@ namespace scoville::device {
 // One sequence's share of a step: tokens[cached, cached + count) are computed.
 struct SequenceStep {
   RequestId request;
-  absl::Span<const int32_t> tokens;  // prompt and output so far
+  absl::Span<const int32_t> tokens;  // prompt and output so far, then the drafts
   int64_t prompt_tokens = 0;
   int64_t cached = 0;
   int64_t count = 0;
   // Of `count`, how many were computed before and lost (after a preemption): their energy is waste.
   int64_t recomputed = 0;
+  // Guessed tokens at the end of `tokens`, all computed in this step: each row from the last known
+  // token on draws, and guesses count as long as the draws agree with them.
+  int64_t drafts = 0;
+  // Pages to be copied before anything is computed.
+  absl::Span<const PageCopy> copies;
+  // If not empty: for each row that draws, the tokens that may be drawn, a bit a token.
+  absl::Span<const absl::Span<const uint32_t>> allowed;
   absl::Span<const uint32_t> blocks;  // pages of the device, covering cached + count
   const model::SamplingParams* sampling = nullptr;
   absl::Span<const int32_t> suppressed;  // tokens that may not be drawn
@@ -34,15 +43,22 @@ struct SequenceStep {
 
   // The last row draws the next token: nothing known is left to compute.
   bool samples() const { return cached + count == static_cast<int64_t>(tokens.size()); }
-  // Past the prompt: one row that continues an output.
-  bool decodes() const { return cached >= prompt_tokens && count == 1 && recomputed == 0; }
+  // Prompt and output that are certain.
+  int64_t known() const { return static_cast<int64_t>(tokens.size()) - drafts; }
+  // Past the prompt: one row that continues an output, and its drafts.
+  bool decodes() const { return cached >= prompt_tokens && count == 1 + drafts && recomputed == 0; }
+  absl::Span<const uint32_t> AllowedAt(int64_t draw) const {
+    return allowed.empty() ? absl::Span<const uint32_t>() : allowed[static_cast<size_t>(draw)];
+  }
 };
 
 struct SequenceResult {
-  int64_t computed = 0;    // the step's count
+  int64_t computed = 0;    // tokens whose KV is there now: the step's count without the rejected
   int64_t recomputed = 0;  // the step's recomputed
-  bool sampled = false;
-  model::SampledToken token;  // if sampled
+  int64_t rejected = 0;    // drafts that were wrong
+  // What was drawn, in order: none in a chunk amid a prompt; else one, and one more for each draft
+  // that was right.
+  absl::InlinedVector<model::SampledToken, 1> tokens;
   std::vector<model::SampledToken>
       prompt_scores;  // for prompt indices score_from, score_from + 1, … of this chunk
 };

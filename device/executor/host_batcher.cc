@@ -9,6 +9,21 @@
 
 namespace scoville::device {
 
+namespace {
+
+// A draw counts if every draft before it was what had been drawn.
+void KeepAgreed(const SequenceStep& step, SequenceResult& result) {
+  for (int64_t i = 0; i < step.drafts && step.samples(); ++i) {
+    if (result.tokens[static_cast<size_t>(i)].token !=
+        step.tokens[static_cast<size_t>(step.known() + i)]) {
+      result.tokens.resize(static_cast<size_t>(i + 1));
+      return;
+    }
+  }
+}
+
+}  // namespace
+
 HostBatcher::HostBatcher(EventLoop* loop, ComputePool* compute,
                          const model::Transformer* transformer, int64_t max_rows)
     : loop_(loop),
@@ -75,6 +90,12 @@ void HostBatcher::Assemble() {
     job.results.resize(job.work.size());
     for (size_t i = 0; i < job.work.size(); ++i) {
       const SequenceStep& step = job.work[i];
+      for (const PageCopy& copy : step.copies) {
+        job.kv->Copy(copy.from, copy.to);
+      }
+      if (step.samples()) {
+        job.results[i].tokens.resize(static_cast<size_t>(1 + step.drafts));
+      }
       model::BatchSequence sequence;
       sequence.tokens = step.tokens.subspan(step.cached, step.count);
       sequence.position = step.cached;
@@ -83,7 +104,7 @@ void HostBatcher::Assemble() {
       // Row r scores the prompt token after it and, if it is the last known token, draws the next.
       const int64_t first_score = std::max(step.score_from, step.cached + 1);
       const int64_t last_score = std::min(step.cached + step.count + 1, step.prompt_tokens);
-      sequence.first_output_row = step.samples() ? step.count - 1 : step.count;
+      sequence.first_output_row = step.samples() ? step.count - 1 - step.drafts : step.count;
       if (first_score < last_score) {
         job.results[i].prompt_scores.resize(last_score - first_score);
         sequence.first_output_row = first_score - 1 - step.cached;
@@ -116,11 +137,15 @@ void HostBatcher::ConsumeRow(int sequence, int64_t row, absl::Span<float> logits
     }
     return;
   }
-  if (next == static_cast<int64_t>(step.tokens.size())) {
-    result.sampled = true;
-    result.token =
-        model::Sample(logits, *step.sampling,
-                      model::SampleContext{step.tokens, step.prompt_tokens, step.suppressed});
+  if (step.samples() && next >= step.known()) {
+    // As if the drafts before it were right; if they are not, the draw is thrown away.
+    const int64_t draw = next - step.known();
+    model::SampleContext context;
+    context.tokens = step.tokens.first(static_cast<size_t>(next));
+    context.prompt_tokens = step.prompt_tokens;
+    context.suppressed = step.suppressed;
+    context.allowed = step.AllowedAt(draw);
+    result.tokens[static_cast<size_t>(draw)] = model::Sample(logits, *step.sampling, context);
   }
 }
 
@@ -128,6 +153,9 @@ void HostBatcher::Deliver() {
   std::vector<Job> finished = std::exchange(running_, {});
   busy_ = false;
   for (Job& job : finished) {
+    for (size_t i = 0; i < job.work.size(); ++i) {
+      KeepAgreed(job.work[i], job.results[i]);
+    }
     job.done(std::move(job.results));
   }
   if (!pending_.empty()) {

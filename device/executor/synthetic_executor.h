@@ -21,6 +21,9 @@ class SyntheticExecutor final : public Executor {
   void Execute(absl::Span<const SequenceStep> work, Done done) override;
 
  private:
+  // The token after the first known() + draw ones.
+  int32_t Draw(const SequenceStep& step, int64_t draw) const;
+
   const std::vector<int32_t>* const drawable_;
 };
 

@@ -216,6 +216,22 @@ int64_t BlockPool::LookupPrefix(absl::Span<const BlockHash> hashes) const {
   return index_.FindPrefix(hashes);
 }
 
+int64_t BlockPool::ReferencedPrefix(absl::Span<const BlockHash> hashes, int64_t held) const {
+  // Who references a block of a prefix references those before it.
+  int64_t low = 0;
+  int64_t high = held;
+  while (low < high) {
+    const int64_t middle = low + (high - low + 1) / 2;
+    const uint32_t block = index_.Find(hashes[static_cast<size_t>(middle - 1)]);
+    if (block != kNoBlock && blocks_.ref(block) > 0) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return low;
+}
+
 std::optional<uint32_t> BlockPool::FindBlock(const BlockHash& hash) const {
   const uint32_t block = index_.Find(hash);
   return block == kNoBlock ? std::nullopt : std::optional<uint32_t>(block);

@@ -80,6 +80,9 @@ class BlockPool {
 
   // How many leading blocks of a prefix are held. Changes nothing.
   int64_t LookupPrefix(absl::Span<const BlockHash> hashes) const;
+  // Of `held` leading blocks that are held, how many tables reference: those take no free block
+  // when another table attaches to them. O(log held).
+  int64_t ReferencedPrefix(absl::Span<const BlockHash> hashes, int64_t held) const;
   // The page that holds this block, if one does.
   std::optional<uint32_t> FindBlock(const BlockHash& hash) const;
 
@@ -97,6 +100,9 @@ class BlockPool {
   int64_t LoseBlocks(absl::Span<const uint32_t> blocks);
   // Bad pages (CHECK) work again: idle at once, or when the last table has let go of the lost one.
   void RepairBlocks(absl::Span<const uint32_t> blocks);
+
+  // Who hears of what can be found from now on; nullptr: nobody. Borrowed.
+  void ListenTo(KvEventSink* events) { options_.events = events; }
 
   // Forgets all cached blocks that are not pinned; no eviction sink hears of it.
   void DropCached();
@@ -142,7 +148,7 @@ class BlockPool {
 
   const int64_t capacity_;
   const int64_t block_size_;
-  const KvCacheOptions options_;
+  KvCacheOptions options_;
 
   int64_t used_ = 0;
   int64_t cached_ = 0;

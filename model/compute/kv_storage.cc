@@ -43,6 +43,10 @@ absl::StatusOr<std::unique_ptr<KvStorage>> KvStorage::Create(const ModelConfig& 
   return storage;
 }
 
+void KvStorage::Copy(uint32_t from, uint32_t to) {
+  std::memcpy(Page(to), Page(from), static_cast<size_t>(page_bytes_));
+}
+
 KvStorage::~KvStorage() {
   if (base_ != nullptr) munmap(base_, static_cast<size_t>(page_bytes_ * num_blocks_));
 }

@@ -12,7 +12,7 @@
 #include "base/quantity.h"
 #include "base/status_macros.h"
 #include "device/power_options.h"
-#include "scheduler/router.h"
+#include "scheduler/routing/route_policy.h"
 
 namespace scoville::server {
 

@@ -30,6 +30,8 @@ enum class ErrorReason : uint8_t {
   kRequestNotFound,
   kBodyTooLarge,
   kQueueFull,
+  kQuota,
+  kDeadlineInfeasible,
   kSlowConsumer,
   kNoDevice,
   kPowerBudget,
@@ -40,7 +42,7 @@ enum class ErrorReason : uint8_t {
   kCancelled,
   kInternal,
 };
-inline constexpr size_t kErrorReasons = 17;
+inline constexpr size_t kErrorReasons = 19;
 
 enum class RetryRule : uint8_t {
   kNo,

@@ -28,6 +28,10 @@ ErrorReason ReasonOf(RefusalReason reason) {
       return ErrorReason::kNoDevice;
     case RefusalReason::kPower:
       return ErrorReason::kPowerBudget;
+    case RefusalReason::kQuota:
+      return ErrorReason::kQuota;
+    case RefusalReason::kHopeless:
+      return ErrorReason::kDeadlineInfeasible;
   }
   return ErrorReason::kInternal;
 }

@@ -72,10 +72,10 @@ google::rpc::Status Build(const ServiceError& error, size_t violations) {
   if (!error.resource_type.empty()) {
     AddResource(error, &out);
   }
-  if (error.reason == ErrorReason::kQueueFull) {
+  if (error.reason == ErrorReason::kQueueFull || error.reason == ErrorReason::kQuota) {
     google::rpc::QuotaFailure quota;
     auto* violation = quota.add_violations();
-    violation->set_subject("queue");
+    violation->set_subject(error.reason == ErrorReason::kQuota ? "tenant" : "queue");
     violation->set_description(Cut(error.message, kMaxDescription));
     out.add_details()->PackFrom(quota);
   }

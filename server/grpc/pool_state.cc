@@ -43,6 +43,10 @@ v1::WaitReason ReasonOf(scheduler::WaitReason reason) {
       return v1::WAIT_REASON_DEVICE;
     case scheduler::WaitReason::kClient:
       return v1::WAIT_REASON_CLIENT;
+    case scheduler::WaitReason::kLeader:
+      return v1::WAIT_REASON_LEADER;
+    case scheduler::WaitReason::kFairness:
+      return v1::WAIT_REASON_FAIRNESS;
   }
   return v1::WAIT_REASON_UNSPECIFIED;
 }

@@ -17,9 +17,9 @@
 
 namespace scoville::server {
 
-inline constexpr size_t kServiceClasses = 3;
-inline constexpr size_t kOutcomes = 9;
-inline constexpr size_t kRefusalReasons = 7;
+using scheduler::kOutcomes;
+using scheduler::kRefusalReasons;
+using scheduler::kServiceClasses;
 
 struct TokenCounts {
   int64_t input = 0;       // prompt tokens computed for the first time
@@ -35,6 +35,8 @@ struct CoreCounters {
   std::vector<TokenCounts> device_tokens;
   int64_t admitted = 0;
   int64_t preempted = 0;
+  int64_t migrated = 0;
+  int64_t devices_lost = 0;
   std::array<int64_t, kOutcomes> ended{};
   std::array<int64_t, kRefusalReasons> refused{};
 

@@ -17,6 +17,12 @@ void MetricsObserver::OnPreempted(const scheduler::RequestRecord&, TimePoint) {
   ++counters_.preempted;
 }
 
+void MetricsObserver::OnMigrated(const scheduler::RequestRecord&, TimePoint) {
+  ++counters_.migrated;
+}
+
+void MetricsObserver::OnDeviceLost(DeviceId, TimePoint) { ++counters_.devices_lost; }
+
 void MetricsObserver::OnStep(const device::StepRecord& record) {
   const TokenCounts step{record.prefill_tokens, record.output_tokens, record.recomputed_tokens};
   for (TokenCounts* sum : {&counters_.tokens, &counters_.device_tokens.at(record.device.value)}) {

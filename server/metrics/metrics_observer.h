@@ -19,6 +19,8 @@ class MetricsObserver final : public scheduler::Observer {
   void OnAdmitted(const scheduler::RequestRecord& record) override;
   void OnRefused(const scheduler::Refusal& refusal, TimePoint when) override;
   void OnPreempted(const scheduler::RequestRecord& record, TimePoint when) override;
+  void OnMigrated(const scheduler::RequestRecord& record, TimePoint when) override;
+  void OnDeviceLost(DeviceId device, TimePoint when) override;
   void OnStep(const device::StepRecord& record) override;
   void OnToken(const scheduler::RequestRecord& record, TimePoint previous, TimePoint when) override;
   void OnRequest(const scheduler::RequestRecord& record) override;

@@ -46,6 +46,7 @@ class World {
     scenario.scheduler.max_running = static_cast<int32_t>(On() ? Between(1, 6) : 64);
     scenario.scheduler.max_step_tokens = On() ? Between(1, 40) : Between(64, 512);
     scenario.pool.max_step_tokens = scenario.scheduler.max_step_tokens;
+    DrawPolicies(scenario);
     if (On()) {
       scenario.scheduler.max_queued_requests = Between(0, 10);
     }
@@ -57,6 +58,50 @@ class World {
   }
 
  private:
+  void DrawPolicies(Scenario& scenario) {
+    scheduler::SchedulerOptions& options = scenario.scheduler;
+    options.join = static_cast<scheduler::JoinPolicy>(On() ? 0 : Between(0, 3));
+    options.victims = static_cast<scheduler::VictimPolicy>(On() ? 0 : Between(0, 1));
+    options.queue = static_cast<scheduler::QueuePolicy>(Between(0, 1));
+    options.look_ahead = static_cast<int32_t>(On() ? Between(0, 20) : 8);
+    options.max_passes = static_cast<int32_t>(On() ? Between(0, 4) : 32);
+    options.max_preemptions = static_cast<int32_t>(On() ? Between(0, 3) : 2);
+    options.overflow_risk = On() ? 0.02 : static_cast<double>(Between(0, 500)) / 1000;
+    options.refuse_hopeless = On();
+    options.max_drafts = static_cast<int32_t>(On() ? Between(1, 6) : 0);
+    options.class_ageing = On() ? Milliseconds(Between(1, 20)) : Duration();
+    options.fairness.enabled = On();
+    scenario.pool.kv.prefix_cache = On();
+    if (scenario.scheduler.routing == scheduler::RoutePolicy::kCost && On()) {
+      options.routing = static_cast<scheduler::RoutePolicy>(Between(0, 5));
+      options.nanoseconds_per_joule = On() ? Between(0, 1'000'000) : 0;
+    }
+  }
+
+  void AddFaults(Scenario& scenario) {
+    const int64_t faults = Between(1, 6);
+    for (int64_t i = 0; i < faults; ++i) {
+      ScenarioEvent event;
+      event.at = TimePoint(Between(0, 40'000'000));
+      event.kind = static_cast<EventKind>(Between(static_cast<int64_t>(EventKind::kKillDevice),
+                                                  static_cast<int64_t>(EventKind::kReturnDevice)));
+      event.device = static_cast<uint32_t>(Between(0, scenario.pool.devices - 1));
+      event.percent = Between(100, 1'500);
+      event.migrate = On();
+      event.pages = {static_cast<uint32_t>(Between(0, scenario.pool.kv_blocks - 1)),
+                     static_cast<uint32_t>(Between(0, scenario.pool.kv_blocks - 1))};
+      scenario.events.push_back(event);
+    }
+    // In the end everything comes back, so that whatever waits can go on.
+    for (int32_t device = 0; device < scenario.pool.devices; ++device) {
+      ScenarioEvent back;
+      back.at = TimePoint(100'000'000 + device);
+      back.kind = EventKind::kReturnDevice;
+      back.device = static_cast<uint32_t>(device);
+      scenario.events.push_back(back);
+    }
+  }
+
   void AddTraffic(Scenario& scenario) {
     scenario.workload.requests = Between(1, 120);
     client::ArrivalOptions& arrivals = scenario.workload.arrivals;
@@ -73,9 +118,11 @@ class World {
       scenario.deadline = Nanoseconds(Between(1, 60'000'000));
     }
     if (Between(0, 5) == 0) {
-      scenario.events.push_back({TimePoint(Between(0, 20'000'000)), EventKind::kDrain, "", {}});
-      scenario.events.push_back(
-          {TimePoint(Between(20'000'000, 40'000'000)), EventKind::kEndAll, "", {}});
+      scenario.events.push_back({TimePoint(Between(0, 20'000'000)), EventKind::kDrain});
+      scenario.events.push_back({TimePoint(Between(20'000'000, 40'000'000)), EventKind::kEndAll});
+    }
+    if (On()) {
+      AddFaults(scenario);
     }
     const int64_t written = On() ? Between(1, 12) : 0;
     for (int64_t i = 0; i < written; ++i) {
@@ -121,6 +168,9 @@ class World {
 struct Reached {
   int64_t preemptions = 0;
   int64_t throttled = 0;
+  int64_t migrations = 0;
+  int64_t devices_lost = 0;
+  int64_t lost_steps = 0;
   int64_t by_outcome[16] = {};
   int64_t by_refusal[16] = {};
 };
@@ -160,6 +210,9 @@ void CheckWorld(const Scenario& scenario, const model::LoadedModel& model, Reach
   }
   reached.preemptions += checked->records.preemptions;
   reached.throttled += checked->records.throttled_steps;
+  reached.migrations += checked->records.migrations;
+  reached.devices_lost += checked->records.devices_lost;
+  reached.lost_steps += checked->records.lost_steps;
   for (size_t i = 0; i < checked->records.refusals.size(); ++i) {
     reached.by_refusal[i] += checked->records.refusals[i];
   }
@@ -179,6 +232,9 @@ TEST(SwarmTest, InvariantsHoldAfterEveryEventInManyWorlds) {
   using scheduler::Outcome;
   using scheduler::RefusalReason;
   EXPECT_GT(reached.preemptions, 40);
+  EXPECT_GT(reached.migrations, 20);
+  EXPECT_GT(reached.devices_lost, 20);
+  EXPECT_GT(reached.lost_steps, 5);
   for (Outcome outcome :
        {Outcome::kLength, Outcome::kCancelled, Outcome::kDeadlineExceeded, Outcome::kDraining}) {
     EXPECT_GT(reached.by_outcome[static_cast<size_t>(outcome)], 20) << static_cast<int>(outcome);

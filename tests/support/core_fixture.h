@@ -85,12 +85,16 @@ class LoggingObserver final : public scheduler::Observer {
     refused.push_back(refusal);
   }
   void OnPreempted(const scheduler::RequestRecord&, TimePoint) override { ++preempted; }
+  void OnMigrated(const scheduler::RequestRecord&, TimePoint) override { ++migrated; }
+  void OnDeviceLost(DeviceId device, TimePoint) override { lost.push_back(device); }
   void OnStep(const device::StepRecord& record) override { steps.push_back(record); }
   void OnToken(const scheduler::RequestRecord&, TimePoint, TimePoint) override { ++tokens; }
   void OnRequest(const scheduler::RequestRecord& record) override { ended.push_back(record); }
 
   int64_t admitted = 0;
   int64_t preempted = 0;
+  int64_t migrated = 0;
+  std::vector<DeviceId> lost;
   int64_t tokens = 0;
   std::vector<scheduler::Refusal> refused;
   std::vector<device::StepRecord> steps;
@@ -107,6 +111,10 @@ struct CoreOptions {
   Duration itl_target{};
   Duration ttft_target{};
   scheduler::RoutePolicy routing = scheduler::RoutePolicy::kLeastLoaded;
+  bool prefix_cache = false;
+  bool refuse_hopeless = false;
+  // Everything else, before the fields above are put in.
+  scheduler::SchedulerOptions scheduler = {};
 };
 
 class Core {
@@ -120,6 +128,7 @@ class Core {
       device_options.id = DeviceId{static_cast<uint32_t>(i)};
       device_options.kv_blocks = options.kv_blocks;
       device_options.power = options.power;
+      device_options.kv.prefix_cache = options.prefix_cache;
       auto device = device::Device::Create(&loop, &pricer, device_options,
                                            std::make_unique<device::SyntheticExecutor>(&drawable));
       CHECK(device.ok());
@@ -127,7 +136,8 @@ class Core {
     }
     std::vector<device::Device*> borrowed;
     for (const auto& device : devices) borrowed.push_back(device.get());
-    scheduler::SchedulerOptions scheduler_options;
+    scheduler::SchedulerOptions scheduler_options = options.scheduler;
+    scheduler_options.refuse_hopeless = options.refuse_hopeless;
     scheduler_options.context = SmallConfig().context;
     scheduler_options.vocabulary = SmallConfig().vocabulary;
     scheduler_options.max_queued_requests = options.max_queued_requests;

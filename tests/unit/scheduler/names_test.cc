@@ -20,7 +20,7 @@ TEST(NamesTest, EachHasItsOwn) {
   EXPECT_THAT(outcomes, Not(Contains("unknown")));
 
   std::set<std::string> refusals;
-  constexpr int kLastReason = static_cast<int>(RefusalReason::kPower);
+  constexpr int kLastReason = static_cast<int>(RefusalReason::kHopeless);
   for (int i = 0; i <= kLastReason; ++i) {
     refusals.insert(RefusalReasonName(static_cast<RefusalReason>(i)));
   }

@@ -1,4 +1,4 @@
-#include "scheduler/planner.h"
+#include "scheduler/planning/planner.h"
 
 #include <gtest/gtest.h>
 
@@ -9,10 +9,15 @@
 namespace scoville::scheduler {
 namespace {
 
-RowView Decode(int64_t known, int64_t blocks) { return RowView{known, known - 1, blocks, false}; }
-RowView Prompt(int64_t known, int64_t computed) {
-  return RowView{known, computed, (known + 15) / 16, false};
+RowView Row(int64_t known, int64_t computed, int64_t blocks) {
+  RowView row;
+  row.known = known;
+  row.computed = computed;
+  row.blocks_owned = row.blocks_exclusive = blocks;
+  return row;
 }
+RowView Decode(int64_t known, int64_t blocks) { return Row(known, known - 1, blocks); }
+RowView Prompt(int64_t known, int64_t computed) { return Row(known, computed, (known + 15) / 16); }
 
 TEST(PlannerTest, DecodesComeBeforePromptsAndShareTheBudget) {
   const std::vector<RowView> rows = {Prompt(100, 0), Decode(20, 2), Prompt(50, 10), Decode(33, 3)};
@@ -35,12 +40,64 @@ TEST(PlannerTest, TheOldestTakesBlocksFromTheNewest) {
   EXPECT_EQ(plan.rows[1].row, 1);
 }
 
-TEST(PlannerTest, ARowWithoutVictimsBelowGoesItself) {
-  std::vector<RowView> rows = {Decode(20, 2), Decode(33, 2)};
+TEST(PlannerTest, ARowThatFindsNobodyBelowWaitsAndKeepsWhatItHas) {
+  const std::vector<RowView> rows = {Decode(20, 2), Decode(33, 2)};
+  const StepPlan plan = PlanStep(rows, {512, 0, 16});
+  ASSERT_EQ(plan.rows.size(), 1u);
+  EXPECT_EQ(plan.rows[0].row, 0);
+  EXPECT_EQ(plan.held, (std::vector<int32_t>{1}));
+  EXPECT_TRUE(plan.preempted.empty());
+}
+
+TEST(PlannerTest, WhoseReaderIsBehindGoesFirstWhateverItsRank) {
+  std::vector<RowView> rows = {Decode(20, 2), Decode(33, 2), Decode(5, 1)};
   rows[0].paused = true;
   const StepPlan plan = PlanStep(rows, {512, 0, 16});
-  EXPECT_TRUE(plan.rows.empty());
-  EXPECT_EQ(plan.preempted, (std::vector<int32_t>{1}));
+  EXPECT_EQ(plan.preempted, (std::vector<int32_t>{0}));
+  EXPECT_EQ(plan.rows.size(), 2u);
+}
+
+TEST(PlannerTest, TheCheapestThatFreesEnoughGoes) {
+  // Row 0 needs one block. Row 1 has computed most, row 2 least, row 3 shares all it has.
+  std::vector<RowView> rows = {Decode(17, 1), Decode(90, 6), Decode(20, 2), Decode(18, 2)};
+  rows[3].blocks_exclusive = 0;
+  EXPECT_EQ(PlanStep(rows, {512, 0, 16}).preempted, (std::vector<int32_t>{2}));
+  rows[2].pinned = true;
+  EXPECT_EQ(PlanStep(rows, {512, 0, 16}).preempted, (std::vector<int32_t>{1}));
+  PlanLimits newest{512, 0, 16};
+  newest.victims = VictimPolicy::kNewest;
+  rows[2].pinned = false;
+  EXPECT_EQ(PlanStep(rows, newest).preempted, (std::vector<int32_t>{2}));
+}
+
+TEST(PlannerTest, ARowIsHeldWhereAnotherEndsSoonButNotForEver) {
+  std::vector<RowView> rows = {Decode(30, 2), Decode(33, 2), Decode(40, 3)};
+  rows[0].left = 3;
+  StepPlan plan = PlanStep(rows, {512, 0, 16});
+  EXPECT_EQ(plan.held, (std::vector<int32_t>{1}));
+  EXPECT_TRUE(plan.preempted.empty());
+  rows[1].held = 8;
+  plan = PlanStep(rows, {512, 0, 16});
+  EXPECT_TRUE(plan.held.empty());
+  EXPECT_EQ(plan.preempted, (std::vector<int32_t>{2}));
+}
+
+TEST(PlannerTest, WhatIsKeptForPinnedRowsIsTheirsAlone) {
+  std::vector<RowView> rows = {Decode(17, 1), Decode(33, 2)};
+  rows[1].pinned = true;
+  rows[1].reserve = 2;
+  const StepPlan plan = PlanStep(rows, {512, 2, 16});
+  EXPECT_EQ(plan.held, (std::vector<int32_t>{0}));
+  ASSERT_EQ(plan.rows.size(), 1u);
+  EXPECT_EQ(plan.rows[0].row, 1);
+}
+
+TEST(PlannerTest, GuessesGoFirstWhereBlocksOrTokensAreShort) {
+  std::vector<RowView> rows = {Decode(15, 1)};
+  rows[0].drafts = 4;
+  EXPECT_EQ(PlanStep(rows, {512, 1, 16}).rows[0].count, 5);
+  EXPECT_EQ(PlanStep(rows, {512, 0, 16}).rows[0].count, 1);
+  EXPECT_EQ(PlanStep(rows, {3, 1, 16}).rows[0].drafts, 2);
 }
 
 TEST(PlannerTest, PausedRowsKeepTheirPlaceButComputeNothing) {
@@ -62,7 +119,8 @@ TEST(PlannerTest, PlansAreFeasibleAndTheFirstRowAlwaysAdvances) {
       const int64_t computed =
           decode ? known - 1 : static_cast<int64_t>(RandomBelow(seed, 3, i, known));
       const int64_t owned = decode ? (computed + 15) / 16 : (known + 15) / 16;
-      rows.push_back({known, computed, owned, i > 0 && RandomBelow(seed, 4, i, 5) == 0});
+      rows.push_back(Row(known, computed, owned));
+      rows.back().paused = i > 0 && RandomBelow(seed, 4, i, 5) == 0;
     }
     const PlanLimits limits{1 + static_cast<int64_t>(RandomBelow(seed, 5, 0, 64)),
                             static_cast<int64_t>(RandomBelow(seed, 6, 0, 4)), 16};

@@ -1,4 +1,4 @@
-#include "scheduler/step_fitting.h"
+#include "scheduler/planning/step_fitting.h"
 
 #include <gtest/gtest.h>
 
@@ -124,69 +124,6 @@ TEST_F(StepFittingTest, WhereAStepHoldsNotAllDecodesTheyTakeTurns) {
     limits.first_decode = plan.next_decode;
   }
   for (int32_t row = 0; row < 10; ++row) EXPECT_EQ(served.count(row), 2u) << row;
-}
-
-TEST(ConsolidatedRoutingTest, FillsTheMostLoadedDeviceThatMeetsTheTargets) {
-  std::vector<DeviceLoad> devices(4);
-  for (DeviceLoad& d : devices) d.free_blocks = 100;
-  devices[0].running = 9;
-  devices[1].running = 5;
-  devices[1].meets_targets = true;
-  devices[2].running = 3;
-  devices[2].meets_targets = true;
-  devices[3].parked = true;
-  devices[3].meets_targets = true;
-  const Placement placement{2, 4, 64};
-  EXPECT_EQ(RouteConsolidated(devices, placement), 1);
-  devices[1].free_blocks = 1;
-  EXPECT_EQ(RouteConsolidated(devices, placement), 2);
-  devices[2].meets_targets = false;
-  EXPECT_EQ(RouteConsolidated(devices, placement), 3);  // better to wake one than to be late
-  devices[3].meets_targets = false;
-  EXPECT_EQ(RouteConsolidated(devices, placement), 3);  // all full: spread
-}
-
-TEST(ConsolidationTest, LightTrafficFillsOneDeviceAndTheOthersPark) {
-  tests::CoreOptions options;
-  options.devices = 4;
-  options.kv_blocks = 2000;
-  options.power.park_after = Milliseconds(1);
-  options.routing = RoutePolicy::kConsolidate;
-  options.itl_target = Milliseconds(20);
-  options.ttft_target = Milliseconds(200);
-  tests::Core core(options);
-  for (int i = 0; i < 20; ++i) {
-    ASSERT_FALSE(core.scheduler->Submit(core.NewRequest(50, 40)).refusal);
-  }
-  core.loop.Run();
-  EXPECT_EQ(core.observer.ended.size(), 20u);
-  core.loop.RunUntil(core.loop.Now() + Milliseconds(100));
-  EXPECT_GT(core.devices[0]->Status().steps, 0);
-  for (int d = 1; d < 4; ++d) {
-    EXPECT_EQ(core.devices[static_cast<size_t>(d)]->Status().steps, 0) << d;
-    EXPECT_TRUE(core.devices[static_cast<size_t>(d)]->Status().parked) << d;
-  }
-}
-
-TEST(PowerWaitTest, ARequestSaysThatItWaitsForPower) {
-  tests::CoreOptions options;
-  options.kv_blocks = 4000;
-  options.power.cap = tests::Core(options).devices[0]->Status().min_cap;
-  tests::Core core(options);
-  ASSERT_FALSE(core.scheduler->Submit(core.NewRequest(3000, 4000)).refusal);
-  ASSERT_FALSE(core.scheduler->Submit(core.NewRequest(3000, 4000)).refusal);
-  bool said = false;
-  for (int i = 0; i < 4000 && !said; ++i) {
-    core.loop.RunUntil(core.loop.Now() + Microseconds(500));
-    for (const RequestStatus& status : core.scheduler->Requests(10)) {
-      if (status.wait == WaitReason::kPower) {
-        said = status.detail.find("W") != std::string::npos;
-      }
-    }
-  }
-  EXPECT_TRUE(said);
-  core.scheduler->EndAll(Outcome::kDraining);
-  core.loop.Run();
 }
 
 }  // namespace

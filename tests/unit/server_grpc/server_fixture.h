@@ -24,6 +24,8 @@ class SilentObserver final : public scheduler::Observer {
   void OnAdmitted(const scheduler::RequestRecord&) override {}
   void OnRefused(const scheduler::Refusal&, TimePoint) override {}
   void OnPreempted(const scheduler::RequestRecord&, TimePoint) override {}
+  void OnMigrated(const scheduler::RequestRecord&, TimePoint) override {}
+  void OnDeviceLost(DeviceId, TimePoint) override {}
   void OnStep(const device::StepRecord&) override {}
   void OnToken(const scheduler::RequestRecord&, TimePoint, TimePoint) override {}
   void OnRequest(const scheduler::RequestRecord&) override {}

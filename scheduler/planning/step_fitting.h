@@ -7,16 +7,16 @@
 //
 // Units: engine time, tokens. Ownership: borrows all for the call. Threading: engine thread only.
 // Errors: none; a device's least cap always admits a single token.
-#ifndef SCOVILLE_SCHEDULER_STEP_FITTING_H_
-#define SCOVILLE_SCHEDULER_STEP_FITTING_H_
+#ifndef SCOVILLE_SCHEDULER_PLANNING_STEP_FITTING_H_
+#define SCOVILLE_SCHEDULER_PLANNING_STEP_FITTING_H_
 
 #include <vector>
 
 #include "absl/types/span.h"
 #include "base/units.h"
 #include "device/device.h"
-#include "scheduler/live_request.h"
-#include "scheduler/planner.h"
+#include "scheduler/core/live_request.h"
+#include "scheduler/planning/planner.h"
 #include "scheduler/scheduler.h"
 
 namespace scoville::scheduler {
@@ -32,4 +32,4 @@ FittedStep FitStep(device::Device* device, absl::Span<LiveRequest* const> runnin
 
 }  // namespace scoville::scheduler
 
-#endif  // SCOVILLE_SCHEDULER_STEP_FITTING_H_
+#endif  // SCOVILLE_SCHEDULER_PLANNING_STEP_FITTING_H_

@@ -1,4 +1,4 @@
-#include "scheduler/step_fitting.h"
+#include "scheduler/planning/step_fitting.h"
 
 #include <algorithm>
 
@@ -15,13 +15,17 @@ class Fitting {
       : device_(device), running_(running), options_(options), now_(now) {
     rows_.reserve(running.size());
     for (const LiveRequest* live : running) {
-      rows_.push_back({live->known(), live->computed, live->table.size(), live->paused});
+      rows_.push_back(live->View(device->kv().block_size()));
     }
   }
 
   FittedStep Fit(PlanLimits limits) {
     FittedStep step;
     step.plan = PlanStep(rows_, limits);
+    if (step.plan.drafts > 0 && !DraftsPay(step.plan)) {
+      limits.drafts = false;
+      step.plan = PlanStep(rows_, limits);
+    }
     TrimPromptsToTarget(limits, &step.plan);
     while (!step.plan.rows.empty()) {
       step.offer = device_->Offer(ShapeOf(step.plan), LatencyLimit(step.plan));
@@ -35,8 +39,52 @@ class Fitting {
   }
 
  private:
+  const LiveRequest& LiveOf(const PlannedRow& row) const {
+    return *running_[static_cast<size_t>(row.row)];
+  }
+
   device::SequenceWork WorkOf(const PlannedRow& row) const {
-    return device::WorkOf(running_[static_cast<size_t>(row.row)]->StepOf(row.count));
+    const LiveRequest& live = LiveOf(row);
+    device::SequenceWork work;
+    const int64_t recomputed = std::clamp<int64_t>(live.high_water - live.computed, 0, row.count);
+    const bool decodes = !live.prefills() && row.count == 1 + row.drafts && recomputed == 0;
+    work.role = decodes ? device::StepRole::kDecode : device::StepRole::kPrefill;
+    work.cached = live.computed;
+    work.new_tokens = row.count;
+    work.output_rows = live.computed + row.count == live.known() + row.drafts ? 1 + row.drafts : 0;
+    work.recomputed = recomputed;
+    return work;
+  }
+
+  // Whether the step takes less longer than the guesses are expected to add tokens.
+  bool DraftsPay(const StepPlan& plan) const {
+    device::StepShape with;
+    device::StepShape without;
+    int64_t expected_256 = 0;
+    for (PlannedRow row : plan.rows) {
+      with.Add(WorkOf(row), device_->rules());
+      expected_256 += row.drafts * LiveOf(row).lookup.accepted_share_256();
+      row.count -= row.drafts;
+      row.drafts = 0;
+      without.Add(WorkOf(row), device_->rules());
+    }
+    const int64_t more =
+        (device_->power().SustainedStep(with) - device_->power().SustainedStep(without)).value();
+    const __int128 gain = static_cast<__int128>(device_->power().SustainedStep(without).value()) *
+                          expected_256 / (256 * std::max<int64_t>(1, plan.decodes));
+    return more <= gain;
+  }
+
+  // The strictest target of the decodes in the plan; zero: none has one.
+  Duration ItlTarget(const StepPlan& plan) const {
+    Duration least;
+    for (int64_t i = 0; i < plan.decodes; ++i) {
+      const Request& request = LiveOf(plan.rows[static_cast<size_t>(i)]).request;
+      const Duration own =
+          request.itl_target > Duration() ? request.itl_target : options_.itl_target;
+      least = own > Duration() && (least == Duration() || own < least) ? own : least;
+    }
+    return least;
   }
 
   device::StepShape ShapeOf(const StepPlan& plan) const {
@@ -64,11 +112,12 @@ class Fitting {
   // grows with them, so the number is searched by halves. At least a block, or prompts would starve
   // behind decodes that are late by themselves.
   void TrimPromptsToTarget(PlanLimits& limits, StepPlan* plan) const {
-    if (options_.itl_target == Duration() || plan->decodes == 0 || plan->prompt_tokens == 0) {
+    const Duration target = ItlTarget(*plan);
+    if (target == Duration() || plan->prompt_tokens == 0) {
       return;
     }
     const auto in_time = [&](const device::StepShape& shape) {
-      return device_->power().SustainedStep(shape) <= options_.itl_target;
+      return device_->power().SustainedStep(shape) <= target;
     };
     if (in_time(ShapeOf(*plan))) {
       return;
@@ -90,16 +139,15 @@ class Fitting {
   // How long the step may take where joules are weighed: the decodes' target, and for each prompt
   // its share of the time that is left to its first token.
   Duration LatencyLimit(const StepPlan& plan) const {
-    Duration limit = plan.decodes > 0 ? options_.itl_target : Duration();
-    if (options_.ttft_target == Duration()) {
-      return limit;
-    }
+    Duration limit = ItlTarget(plan);
     for (size_t i = static_cast<size_t>(plan.decodes); i < plan.rows.size(); ++i) {
-      const LiveRequest& live = *running_[static_cast<size_t>(plan.rows[i].row)];
-      if (live.record.output_tokens > 0) {
-        continue;  // computed again after a preemption
+      const LiveRequest& live = LiveOf(plan.rows[i]);
+      const Duration target =
+          live.request.ttft_target > Duration() ? live.request.ttft_target : options_.ttft_target;
+      if (target == Duration() || live.record.output_tokens > 0) {
+        continue;  // nobody waits for it, or it is computed again after a preemption
       }
-      const Duration left = options_.ttft_target - (now_ - live.record.arrival);
+      const Duration left = target - (now_ - live.record.arrival);
       const double share =
           static_cast<double>(plan.rows[i].count) / static_cast<double>(live.remaining());
       const Duration part =

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "base/status_macros.h"
-#include "scheduler/fleet_link.h"
+#include "scheduler/core/fleet_link.h"
+#include "scheduler/core/scheduler_impl.h"
 #include "scheduler/power/budget_config.h"
-#include "scheduler/scheduler_impl.h"
 
 namespace scoville::scheduler {
 
@@ -66,7 +66,7 @@ DeviceLoadView Scheduler::Impl::PowerLoadOf(uint32_t device) const {
 }
 
 void Scheduler::Impl::PlanAgain(DeviceSlot& slot) {
-  if (slot.device->busy() || slot.running.empty()) {
+  if (slot.device->busy() || slot.running.empty() || slot.lost) {
     return;
   }
   const uint32_t index = slot.device->id().value;
@@ -76,17 +76,9 @@ void Scheduler::Impl::PlanAgain(DeviceSlot& slot) {
                            [this, index] { Plan(index); });
 }
 
-void Scheduler::Impl::PlaceSoon() {
-  if (!place_) {
-    place_ = loop_->RunAt(loop_->Now() + Nanoseconds(1), EventClass::kTimer, 0, [this] {
-      place_ = TimerId{};
-      PlaceWaiting();
-    });
-  }
-}
-
 void Scheduler::Impl::CloseDevice(uint32_t device, bool closed) {
   devices_[device].closed = closed;
+  Book(devices_[device]);
   if (!closed) {
     PlaceSoon();
   }
@@ -94,16 +86,9 @@ void Scheduler::Impl::CloseDevice(uint32_t device, bool closed) {
 
 void Scheduler::Impl::Evict(uint32_t device) {
   DeviceSlot& slot = devices_[device];
-  std::vector<LiveRequest*> leaving;
-  for (LiveRequest* live : slot.running) {
-    if (live->in_step) {
-      live->evicted = true;  // leaves when the step ends
-    } else {
-      leaving.push_back(live);
-    }
-  }
-  for (LiveRequest* live : leaving) {
-    Preempt(live, slot);
+  const std::vector<LiveRequest*> running = slot.running;
+  for (LiveRequest* live : running) {
+    TellToLeave(live, slot, /*move=*/true);
   }
   PlaceSoon();
 }

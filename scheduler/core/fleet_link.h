@@ -3,16 +3,16 @@
 //
 // Ownership: owned by Scheduler::Impl, borrows its slots. Threading: engine thread only. Errors:
 // none; the budget keeps to the bounds that a device states.
-#ifndef SCOVILLE_SCHEDULER_FLEET_LINK_H_
-#define SCOVILLE_SCHEDULER_FLEET_LINK_H_
+#ifndef SCOVILLE_SCHEDULER_CORE_FLEET_LINK_H_
+#define SCOVILLE_SCHEDULER_CORE_FLEET_LINK_H_
 
 #include <array>
 #include <cstdint>
 #include <functional>
 
 #include "device/device.h"
+#include "scheduler/core/scheduler_impl.h"
 #include "scheduler/power/fleet_seams.h"
-#include "scheduler/scheduler_impl.h"
 
 namespace scoville::scheduler {
 
@@ -63,4 +63,4 @@ class FleetWorkLink final : public FleetWork {
 
 }  // namespace scoville::scheduler
 
-#endif  // SCOVILLE_SCHEDULER_FLEET_LINK_H_
+#endif  // SCOVILLE_SCHEDULER_CORE_FLEET_LINK_H_

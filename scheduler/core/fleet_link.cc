@@ -1,4 +1,4 @@
-#include "scheduler/fleet_link.h"
+#include "scheduler/core/fleet_link.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,0 +1,193 @@
+// Devices that are lost, drained and return: their sequences go on elsewhere from what the
+// scheduler knows of them, which is everything but the pages.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "scheduler/core/scheduler_impl.h"
+
+namespace scoville::scheduler {
+
+absl::Status Scheduler::Impl::CheckDevice(DeviceId device) const {
+  if (device.value >= devices_.size()) {
+    return absl::NotFoundError(absl::StrCat("there is no device ", device.value,
+                                            ", the pool has 0 to ", devices_.size() - 1));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::Impl::DrainDevice(DeviceId device, bool migrate) {
+  RETURN_IF_ERROR(CheckDevice(device));
+  DeviceSlot& slot = devices_[device.value];
+  if (slot.lost) {
+    return absl::FailedPreconditionError(absl::StrCat("device ", device.value, " is lost"));
+  }
+  slot.draining = true;
+  Book(slot);
+  if (migrate) {
+    const std::vector<LiveRequest*> running = slot.running;
+    for (LiveRequest* live : running) {
+      TellToLeave(live, slot, /*move=*/true);
+    }
+  }
+  PlaceSoon();
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::Impl::FenceDevice(DeviceId device) {
+  RETURN_IF_ERROR(CheckDevice(device));
+  DeviceSlot& slot = devices_[device.value];
+  if (!slot.lost) {
+    GiveUp(slot);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::Impl::ReturnDevice(DeviceId device) {
+  RETURN_IF_ERROR(CheckDevice(device));
+  DeviceSlot& slot = devices_[device.value];
+  slot.draining = false;
+  if (slot.lost) {
+    if (slot.device->busy()) {
+      slot.asked_back = true;  // the executor still reads the lost step's work
+      return absl::OkStatus();
+    }
+    slot.lost = false;
+    slot.pace_percent = 100;
+    slot.device->Repair();
+    if (fleet_ != nullptr) {
+      fleet_->DeviceReturned(device.value);
+    }
+    NoteCapacity();
+  }
+  Book(slot);
+  PlaceSoon();
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::Impl::LosePages(DeviceId device, absl::Span<const uint32_t> pages) {
+  RETURN_IF_ERROR(CheckDevice(device));
+  DeviceSlot& slot = devices_[device.value];
+  if (slot.lost) {
+    return absl::OkStatus();  // nothing is in them
+  }
+  slot.lost_pages.insert(slot.lost_pages.end(), pages.begin(), pages.end());
+  DropLostPages(slot);
+  PlaceSoon();
+  return absl::OkStatus();
+}
+
+// Pages can be taken out once no step uses them.
+void Scheduler::Impl::DropLostPages(DeviceSlot& slot) {
+  if (slot.lost_pages.empty() || slot.device->busy()) {
+    return;
+  }
+  slot.device->kv().LoseBlocks(slot.lost_pages);
+  slot.lost_pages.clear();
+  const int64_t block = slot.device->kv().block_size();
+  const std::vector<LiveRequest*> running = slot.running;
+  for (LiveRequest* live : running) {
+    const int64_t intact = live->table.FirstLost();
+    if (intact == live->table.size()) {
+      continue;
+    }
+    // Computed again from there, on this device if it has the room.
+    live->table.Truncate(intact * block);
+    prefilling_tokens_ -= PromptLeft(*live);
+    live->computed = std::min(live->computed, intact * block);
+    prefilling_tokens_ += PromptLeft(*live);
+    live->published = std::min(live->published, intact);
+    if (live->last_token > LargestTokens(slot) || !live->table.Grow(live->known())) {
+      Migrate(live, slot);
+    }
+  }
+  EndWhatFitsNowhere();
+}
+
+void Scheduler::Impl::GiveUp(DeviceSlot& slot) {
+  CHECK(!slot.lost);
+  slot.lost = true;
+  ++devices_lost_;
+  Book(slot);
+  loop_->Cancel(slot.plan);
+  loop_->Cancel(slot.watch);
+  slot.plan = slot.watch = TimerId{};
+  slot.delay = device::DelayCause::kNone;
+  const uint32_t device = slot.device->id().value;
+  if (fleet_ != nullptr) {
+    fleet_->DeviceFenced(device);
+  }
+  slot.device->Fence([this, device](std::optional<device::StepOutcome> lost) {
+    OnLetGo(device, std::move(lost));
+  });
+}
+
+void Scheduler::Impl::OnLetGo(uint32_t device, std::optional<device::StepOutcome> lost) {
+  DeviceSlot& slot = devices_[device];
+  const std::vector<RequestId> members = std::exchange(slot.members, {});
+  if (lost) {
+    observer_->OnStep(lost->record);
+    for (size_t i = 0; i < members.size(); ++i) {
+      LiveRequest* live = Find(members[i]);
+      CHECK(live != nullptr);
+      live->in_step = false;
+      live->record.waste_energy += lost->sequence_energy[i].waste;
+      if (live->dying) {
+        Retire(live, *live->dying);
+      }
+    }
+  }
+  const std::vector<LiveRequest*> running = slot.running;
+  for (LiveRequest* live : running) {
+    leaving_ -= live->leaving || live->moving ? 1 : 0;
+    live->leaving = live->moving = false;
+    Migrate(live, slot);
+  }
+  slot.lost_pages.clear();
+  slot.copies.clear();
+  slot.new_copies.clear();
+  slot.device->kv().DropCached();
+  router_.directory().Forget(static_cast<int32_t>(device));
+  Book(slot);
+  NoteCapacity();
+  EndWhatFitsNowhere();
+  observer_->OnDeviceLost(slot.device->id(), loop_->Now());
+  if (slot.asked_back) {
+    slot.asked_back = false;
+    CHECK(ReturnDevice(slot.device->id()).ok());
+  }
+  PlaceSoon();
+}
+
+// After the pool has shrunk: what no device that is left can ever hold ends, with the rest of the
+// queue still able to go on.
+void Scheduler::Impl::EndWhatFitsNowhere() {
+  const int64_t largest = LargestDeviceTokens();
+  if (largest == 0) {
+    return;  // all are lost: what waits may wait for one to return
+  }
+  std::vector<LiveRequest*> ended;
+  for (const auto& [id, live] : live_) {
+    if (!live->running && live->last_token > largest) {
+      ended.push_back(live.get());
+    }
+  }
+  for (LiveRequest* live : ended) {
+    Retire(live, Outcome::kDeviceLost);
+  }
+}
+
+// What deadlines may count on.
+void Scheduler::Impl::NoteCapacity() {
+  DeadlineBook::Capacity capacity;
+  capacity.servers = std::count_if(devices_.begin(), devices_.end(),
+                                   [](const DeviceSlot& slot) { return !slot.lost; });
+  deadlines_.SetCapacity(capacity);
+  for (const uint64_t id : deadlines_.Demote(
+           loop_->Now(), prefilling_tokens_ > 0 ? PrefillTime(prefilling_tokens_) : Duration())) {
+    (void)id;  // best effort from now on: it no longer makes others infeasible
+  }
+}
+
+}  // namespace scoville::scheduler

@@ -1,0 +1,123 @@
+// A request between admission and its end: what the scheduler remembers of it.
+//
+// All of it outlives a device: tokens, sampling position, stop matcher, constraint and drafts'
+// index stay when the blocks go, so a preempted or moved sequence goes on as if nothing had
+// happened.
+//
+// Ownership: owned by the scheduler's table; queues hold plain pointers or ids. Threading: engine
+// thread only.
+#ifndef SCOVILLE_SCHEDULER_CORE_LIVE_REQUEST_H_
+#define SCOVILLE_SCHEDULER_CORE_LIVE_REQUEST_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "device/executor/executor.h"
+#include "device/kv/block_pool.h"
+#include "device/kv/block_table.h"
+#include "device/kv/prefix_hash.h"
+#include "model/grammar/constraint.h"
+#include "scheduler/planning/planner.h"
+#include "scheduler/planning/prompt_lookup.h"
+#include "scheduler/queue/request_queue.h"
+#include "scheduler/request.h"
+
+namespace scoville::scheduler {
+
+// Requests that are choices of one: the first computes the prompt, the others wait for it.
+struct ChoiceGroup {
+  std::vector<RequestId> waiting;  // those that wait for the leader
+  bool released = false;
+};
+
+struct LiveRequest {
+  // Constant after admission.
+  Request request;         // its prompt is moved into `tokens`
+  int64_t last_token = 0;  // most tokens the sequence may ever have: prompt + max_tokens
+  TimerId deadline_timer;
+  std::shared_ptr<ChoiceGroup> group;  // nullptr: a single choice
+  bool leads = false;                  // of the group
+
+  // State.
+  RequestRecord record;
+  RankKey key;                  // meaningful from the first placement on
+  std::vector<int32_t> tokens;  // prompt and output, and in a step the drafts
+  int64_t drafts = 0;           // of `tokens`, the last so many are guesses
+  int64_t computed = 0;         // tokens in the KV cache
+  int64_t high_water = 0;       // tokens that were ever computed: what lies below is recomputation
+  int64_t scored = 1;           // next prompt index whose log probability is owed
+  std::vector<device::BlockHash> hashes;  // of its full blocks, as far as they have been asked for
+  int64_t published = 0;                  // blocks of the table that the prefix cache knows
+  device::BlockTable table;               // empty while queued
+  bool running = false;                   // on record.device; else in the queue
+  bool waits_for_leader = false;          // neither
+  bool in_step = false;                   // the device may still write its blocks
+  bool leaving = false;          // gives its place up when the step under way ends: evicted
+  bool moving = false;           // likewise, to another device
+  std::optional<Outcome> dying;  // ends with this when the step under way ends
+  bool pinned = false;           // the blocks that it may come to need are kept for it
+  int32_t held = 0;              // steps in a row that it waited for blocks
+  int32_t passed = 0;            // requests that were placed before it although they came later
+  bool paused = false;
+  TimePoint paused_since;
+  TimerId slow_reader_timer;
+  PromptLookup lookup;
+  std::optional<model::ConstraintState> constraint;    // of request.constraint
+  std::vector<model::TokenMask> masks;                 // for the step under way, one for each draw
+  std::vector<absl::Span<const uint32_t>> mask_views;  // of `masks`
+
+  uint64_t id() const { return record.id.value; }
+  // Prompt and output that are certain.
+  int64_t known() const { return static_cast<int64_t>(tokens.size()) - drafts; }
+  int64_t remaining() const { return known() - computed; }
+  bool prefills() const { return computed < record.prompt_tokens; }
+  bool free_of_group() const { return !waits_for_leader; }
+
+  RowView View(int64_t block_size) const {
+    RowView view;
+    view.known = known();
+    view.computed = computed;
+    view.blocks_owned = table.size();
+    view.blocks_exclusive = table.exclusive_blocks();
+    view.left = last_token - known();
+    view.drafts = drafts;
+    view.held = held;
+    view.paused = paused;
+    view.pinned = pinned;
+    if (pinned) {
+      const int64_t total = (last_token + block_size - 1) / block_size;
+      view.reserve = std::max<int64_t>(0, total - table.size());
+    }
+    return view;
+  }
+
+  device::SequenceStep StepOf(int64_t count) const {
+    device::SequenceStep step;
+    step.request = record.id;
+    step.tokens = tokens;
+    step.prompt_tokens = record.prompt_tokens;
+    step.cached = computed;
+    step.count = count;
+    step.recomputed = std::clamp<int64_t>(high_water - computed, 0, count);
+    step.drafts = drafts;
+    step.allowed = mask_views;
+    step.blocks = table.blocks();
+    step.sampling = &request.sampling;
+    if (record.output_tokens < request.min_tokens) {
+      step.suppressed = request.stop_tokens;
+    }
+    step.score_from = request.sampling.prompt_logprobs >= 0 ? scored : record.prompt_tokens;
+    return step;
+  }
+};
+
+// Higher rank first.
+inline bool Outranks(const LiveRequest* a, const LiveRequest* b) { return a->key < b->key; }
+
+}  // namespace scoville::scheduler
+
+#endif  // SCOVILLE_SCHEDULER_CORE_LIVE_REQUEST_H_

@@ -1,0 +1,499 @@
+// Which waiting request goes to which device, and when.
+#include <algorithm>
+
+#include "base/status_macros.h"
+#include "scheduler/core/scheduler_impl.h"
+#include "scheduler/forecast/overflow_forecast.h"
+
+namespace scoville::scheduler {
+
+namespace {
+
+// SGLang counts no more than this of what an output may still come to.
+constexpr int64_t kRatioLongest = 4096;
+
+}  // namespace
+
+bool Scheduler::Impl::UsesCache(const LiveRequest& live) const {
+  // Prompt scores need every row of the prompt to be computed.
+  return devices_.front().device->kv().prefix_cache() && live.request.sampling.prompt_logprobs < 0;
+}
+
+void Scheduler::Impl::HashPrompt(LiveRequest* live) const {
+  if (devices_.empty() || !UsesCache(*live)) {
+    return;
+  }
+  live->hashes = device::HashBlocks(
+      device::PrefixRoot(options_.cache_secret, live->record.tenant, options_.model_id, ""),
+      live->tokens, BlockSize());
+}
+
+int64_t Scheduler::Impl::HitBlocks(const LiveRequest& live, const DeviceSlot& slot) const {
+  return UsesCache(live) ? slot.device->kv().LookupPrefix(live.hashes) : 0;
+}
+
+// Blocks that pinned sequences of the device may still come to need.
+int64_t Scheduler::Impl::Reserved(const DeviceSlot& slot) const {
+  int64_t reserved = 0;
+  for (const LiveRequest* live : slot.running) {
+    if (live->pinned) {
+      reserved +=
+          std::max<int64_t>(0, slot.device->kv().BlocksFor(live->last_token) - live->table.size());
+    }
+  }
+  return reserved;
+}
+
+// Of the prefix that the device holds, what others use: it takes nothing that is free.
+int64_t Scheduler::Impl::ReferencedHits(const LiveRequest& live, const DeviceSlot& slot) const {
+  const int64_t hits = HitBlocks(live, slot);
+  return hits > 0 ? slot.device->kv().ReferencedPrefix(live.hashes, hits) : 0;
+}
+
+bool Scheduler::Impl::FitsNow(const LiveRequest& live, const DeviceSlot& slot,
+                              Obstacle* obstacle) const {
+  const device::BlockPool& kv = slot.device->kv();
+  if (static_cast<int32_t>(slot.running.size()) >= options_.max_running) {
+    if (obstacle->reason == WaitReason::kNone || obstacle->reason == WaitReason::kPower) {
+      *obstacle = {WaitReason::kSlots, static_cast<int64_t>(slot.running.size()) + 1,
+                   options_.max_running};
+    }
+    return false;
+  }
+  const int64_t shared = ReferencedHits(live, slot);
+  const int64_t total = kv.BlocksFor(live.last_token);
+  const int64_t needed = (live.pinned ? total : kv.BlocksFor(live.known())) - shared;
+  // Those that run there are about to grow: a block each is theirs.
+  const int64_t available =
+      kv.free_blocks() - Reserved(slot) - static_cast<int64_t>(slot.running.size());
+  if (total > kv.num_blocks() || needed > available || !JoinsSafely(live, slot, needed, shared)) {
+    if (obstacle->reason != WaitReason::kKv || available > obstacle->available) {
+      *obstacle = {WaitReason::kKv, needed, std::max<int64_t>(0, available)};
+    }
+    return false;
+  }
+  return true;
+}
+
+bool Scheduler::Impl::JoinsSafely(const LiveRequest& live, const DeviceSlot& slot,
+                                  int64_t needed_now, int64_t shared_blocks) const {
+  if (slot.running.empty() || live.pinned) {
+    return true;  // it fits alone, or all of it is kept for it
+  }
+  const device::BlockPool& kv = slot.device->kv();
+  const int64_t free = kv.free_blocks() - Reserved(slot);
+  switch (options_.join) {
+    case JoinPolicy::kPromptFits:
+      return true;
+    case JoinPolicy::kReserve:
+      return AllCanComplete(live, slot, free, shared_blocks);
+    case JoinPolicy::kNewTokenRatio: {
+      double tokens = 0;
+      for (const LiveRequest* other : slot.running) {
+        tokens += static_cast<double>(std::min(other->last_token - other->known(), kRatioLongest));
+      }
+      tokens *= slot.token_ratio;
+      tokens += static_cast<double>(std::min(live.last_token - live.known(), kRatioLongest));
+      return needed_now + static_cast<int64_t>(tokens / static_cast<double>(kv.block_size())) <=
+             free;
+    }
+    case JoinPolicy::kForecast:
+      return AllCanComplete(live, slot, free, shared_blocks) ||
+             ForecastAdmits(live, slot, shared_blocks);
+  }
+  return true;
+}
+
+// Whether the blocks do even if every sequence gets as long as it may.
+bool Scheduler::Impl::AllCanComplete(const LiveRequest& live, const DeviceSlot& slot,
+                                     int64_t free_blocks, int64_t shared_blocks) const {
+  const device::BlockPool& kv = slot.device->kv();
+  int64_t sum = kv.BlocksFor(live.last_token) - shared_blocks;
+  for (const LiveRequest* other : slot.running) {
+    sum += other->pinned ? 0 : kv.BlocksFor(other->last_token) - other->table.size();
+  }
+  return sum <= free_blocks;
+}
+
+ForecastRow Scheduler::Impl::RowOf(const LiveRequest& live, int64_t shared_blocks) const {
+  ForecastRow row;
+  row.key = static_cast<int32_t>(live.record.service_class);
+  row.known_tokens = live.known();
+  row.done = live.record.output_tokens;
+  row.max_tokens = live.last_token - live.record.prompt_tokens;
+  row.shared_blocks = shared_blocks;
+  row.prefill_steps = (live.remaining() + options_.max_step_tokens - 1) / options_.max_step_tokens;
+  row.strict = live.pinned;
+  return row;
+}
+
+bool Scheduler::Impl::ForecastAdmits(const LiveRequest& live, const DeviceSlot& slot,
+                                     int64_t shared_blocks) const {
+  const device::BlockPool& kv = slot.device->kv();
+  int64_t exclusive = 0;
+  std::vector<ForecastRow> rows;
+  for (const LiveRequest* other : slot.running) {
+    exclusive += other->table.exclusive_blocks();
+    if (!slot.forecast_holds) {
+      rows.push_back(RowOf(*other, other->table.size() - other->table.exclusive_blocks()));
+    }
+  }
+  if (!slot.forecast_holds) {
+    slot.forecast->Rebuild(rows);
+    slot.forecast_holds = true;
+  }
+  const int64_t shared_by_all = kv.used_blocks() - exclusive;
+  const int64_t capacity = kv.num_blocks() - kv.pinned_blocks() - shared_by_all;
+  return slot.forecast->Admits(RowOf(live, shared_blocks), capacity);
+}
+
+bool Scheduler::Impl::MayBePlaced(const LiveRequest& live) const {
+  // The power budget starts no new prompts of this class.
+  return !(prefill_limited_ && live.record.service_class == ServiceClass::kBatch);
+}
+
+void Scheduler::Impl::Foresee(const LiveRequest& live, int32_t device, DeviceView* view) const {
+  const DeviceSlot& slot = devices_[static_cast<size_t>(device)];
+  const device::DevicePower& power = slot.device->power();
+  const device::BlockPool& kv = slot.device->kv();
+  const int decode = static_cast<int>(device::StepRole::kDecode);
+  const int64_t running = static_cast<int64_t>(slot.running.size());
+  view->cached_blocks_hit = HitBlocks(live, slot);
+  view->parked = slot.device->parked();
+  // Decodes as if all of them read what is in use now and what the request brings.
+  const auto steady_with = [&](int64_t sequences, int64_t tokens) {
+    device::StepShape shape;
+    shape.sequences[decode] = sequences;
+    shape.tokens[decode] = sequences;
+    shape.kv_rows_read[decode] = kv.used_blocks() * kv.block_size() + tokens;
+    shape.attention_pairs[decode] = shape.kv_rows_read[decode] + sequences;
+    shape.output_rows = sequences;
+    shape.longest_decode = live.known();
+    return shape;
+  };
+  const device::StepShape steady = steady_with(running + 1, live.known());
+  const auto paced = [&](Duration step) { return step * slot.pace_percent / 100; };
+  const Duration step = paced(power.SustainedStep(steady));
+
+  // Prompts ahead of it on the device and its own go in chunks beside those decodes; a chunk is
+  // what the step's budget allows, or what the decodes' target leaves of it.
+  const int64_t own =
+      std::max<int64_t>(1, live.known() - view->cached_blocks_hit * kv.block_size());
+  int64_t pending = own;
+  for (const LiveRequest* other : slot.running) {
+    pending += other->prefills() ? other->remaining() : 0;
+  }
+  const int64_t most = std::max<int64_t>(1, options_.max_step_tokens - steady.tokens[decode]);
+  const int64_t chunk = std::min(most, pending);
+  device::StepShape mixed = steady;
+  mixed.Add(device::SequenceWork{device::StepRole::kPrefill, 0, chunk, 1, 0}, slot.device->rules());
+  Duration chunk_step = paced(power.SustainedStep(mixed));
+  const auto steps_for = [&](int64_t tokens) { return (tokens + most - 1) / most; };
+  int64_t steps = steps_for(pending);
+  const Duration target = options_.itl_target;
+  if (target > Duration() && running > 0 && chunk_step > target && step < target) {
+    const double share = ToSeconds(target - step) / ToSeconds(chunk_step - step);
+    steps = static_cast<int64_t>(static_cast<double>(steps) / share) + 1;
+    chunk_step = target;
+  }
+  const Duration busy = slot.device->busy() ? step : Duration();
+  view->wake_time = view->parked ? power.wake_time() : Duration();
+  view->first_token = chunk_step * steps + busy + view->wake_time;
+  view->prefill_time = chunk_step * steps_for(own);
+  view->queue = view->first_token - view->prefill_time - view->wake_time;
+  view->step_with = step;
+  view->step_now = running > 0 ? paced(power.SustainedStep(steady_with(running, 0))) : Duration();
+  view->resident_decodes = running;
+  view->expected_output = ExpectedOutput(live);
+  if (options_.nanoseconds_per_joule > 0) {
+    view->energy_delta = EnergyDelta(live, slot, *view, own);
+  }
+  const auto within = [](Duration expected, Duration limit) {
+    // A fifth is kept for what cannot be foreseen: later arrivals, and contexts that grow.
+    return limit == Duration() || expected <= limit / 5 * 4;
+  };
+  view->meets_targets = within(step, target) && within(view->first_token, options_.ttft_target);
+}
+
+// What the pool spends more if the request runs there: its prompt, its share of the steps while it
+// decodes, and for a sleeping device being awake all that time.
+Energy Scheduler::Impl::EnergyDelta(const LiveRequest& live, const DeviceSlot& slot,
+                                    const DeviceView& view, int64_t prompt_tokens) const {
+  const device::DevicePower& power = slot.device->power();
+  const device::PowerModel& model = power.model();
+  device::StepShape prompt;
+  prompt.Add(device::SequenceWork{device::StepRole::kPrefill, live.known() - prompt_tokens,
+                                  prompt_tokens, 1, 0},
+             slot.device->rules());
+  const auto energy_of = [&](const device::StepShape& shape) {
+    return power.SustainedEnergy(shape);
+  };
+  Energy delta = energy_of(prompt);
+  device::StepShape with = DecodesOf(slot);
+  const Energy before = with.total_tokens() > 0 ? energy_of(with) : Energy();
+  with.Add(device::SequenceWork{device::StepRole::kDecode, live.known(), 1, 1, 0},
+           slot.device->rules());
+  delta +=
+      Energy::FromPicojoules((energy_of(with) - before).total_picojoules() * view.expected_output);
+  if (view.parked) {
+    const Power awake = model.Warm() - model.Idle(device::IdleState::kParked, 0);
+    delta += awake * (view.step_with * view.expected_output);
+  }
+  return delta;
+}
+
+void Scheduler::Impl::Book(DeviceSlot& slot) {
+  const device::BlockPool& kv = slot.device->kv();
+  const uint32_t index = slot.device->id().value;
+  slot.forecast_holds = false;
+  DeviceBooking booking;
+  booking.ready = slot.takes_work();
+  booking.parked = slot.device->parked();
+  booking.running = static_cast<int32_t>(slot.running.size());
+  booking.used_blocks = kv.used_blocks();
+  booking.free_blocks = kv.free_blocks() - Reserved(slot);
+  router_.Update(static_cast<int32_t>(index), booking);
+  const TimePoint parks_at = booking.parked ? TimePoint::Max() : slot.device->ParksAt();
+  if (parks_at != slot.parks_at) {
+    parks_.erase({slot.parks_at, index});
+    slot.parks_at = parks_at;
+    if (parks_at != TimePoint::Max()) {
+      parks_.insert({parks_at, index});
+    }
+  }
+}
+
+// Devices that have fallen asleep since they were last looked at.
+void Scheduler::Impl::BookParked() {
+  while (!parks_.empty() && parks_.begin()->first <= loop_->Now()) {
+    Book(devices_[parks_.begin()->second]);
+  }
+}
+
+int32_t Scheduler::Impl::Route(LiveRequest* live, int32_t held_back) {
+  // What the router cannot see (risk of running out, blocks kept for others) is asked of its
+  // choice; a device that declines is left out of the next one.
+  constexpr int kMostTries = 16;
+  BookParked();
+  Placement placement;
+  const device::BlockPool& kv = devices_.front().device->kv();
+  int64_t hits = 0;
+  if (UsesCache(*live) && router_.devices() <= router_.options().scan_limit) {
+    for (const DeviceSlot& slot : devices_) {
+      hits = std::max(hits, slot.takes_work() ? ReferencedHits(*live, slot) : 0);
+    }
+  }
+  placement.blocks = kv.BlocksFor(live->known()) - hits;
+  placement.total_blocks = kv.BlocksFor(live->last_token);
+  placement.max_running = options_.max_running;
+  placement.request = live->id();
+  if (live->request.deadline != TimePoint::Max()) {
+    placement.time_left = live->request.deadline - loop_->Now();
+  }
+  if (UsesCache(*live)) {
+    placement.hashes = live->hashes;
+  }
+  const auto foresee = [&](int32_t device, DeviceView* view) { Foresee(*live, device, view); };
+  std::vector<int32_t> declined;
+  int32_t chosen = -1;
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    int32_t device = router_.Choose(placement, foresee);
+    if (device == Router::kTooLate) {
+      placement.time_left = Placement::kNoDeadline;  // as early as can be, then
+      device = router_.Choose(placement, foresee);
+    }
+    if (device < 0) {
+      break;
+    }
+    DeviceSlot& slot = devices_[static_cast<size_t>(device)];
+    Obstacle obstacle;
+    if (device != held_back && FitsNow(*live, slot, &obstacle)) {
+      chosen = device;
+      break;
+    }
+    DeviceBooking booking = router_.booking(device);
+    booking.ready = false;
+    router_.Update(device, booking);
+    declined.push_back(device);
+  }
+  for (const int32_t device : declined) {
+    Book(devices_[static_cast<size_t>(device)]);
+  }
+  return chosen;
+}
+
+int32_t Scheduler::Impl::CollectingDevice(const LiveRequest& live) const {
+  int32_t best = -1;
+  int64_t most = 0;
+  for (const DeviceSlot& slot : devices_) {
+    const device::BlockPool& kv = slot.device->kv();
+    if (!slot.takes_work() || kv.BlocksFor(live.last_token) > kv.num_blocks()) {
+      continue;
+    }
+    if (best < 0 || kv.free_blocks() > most) {
+      best = static_cast<int32_t>(slot.device->id().value);
+      most = kv.free_blocks();
+    }
+  }
+  return best;
+}
+
+void Scheduler::Impl::PlaceWaiting() {
+  // Placing may end requests (blocks that fit nowhere any more), which asks for placing again.
+  if (placing_ || waiting_.empty()) {
+    return;
+  }
+  placing_ = true;
+  waiting_.Age(loop_->Now());
+  bool placed = true;
+  while (placed && !waiting_.empty()) {
+    placed = PlaceOnce();
+  }
+  placing_ = false;
+}
+
+// Walks the first of the queue once, past at most look_ahead that do not fit. True if something was
+// placed.
+bool Scheduler::Impl::PlaceOnce() {
+  const bool any_slot = std::any_of(devices_.begin(), devices_.end(), [&](const DeviceSlot& slot) {
+    return slot.takes_work() && static_cast<int32_t>(slot.running.size()) < options_.max_running;
+  });
+  waiting_.Peek(any_slot ? options_.look_ahead + 1 : 1, &candidates_);
+  LiveRequest* head = nullptr;  // the first that does not fit
+  int32_t collecting = -1;      // keeps its blocks for the head
+  for (const uint64_t id : candidates_) {
+    LiveRequest* live = Find(RequestId{id});
+    if (!MayBePlaced(*live)) {
+      continue;
+    }
+    const int32_t chosen = Route(live, collecting);
+    if (chosen >= 0 && Place(live, devices_[static_cast<size_t>(chosen)])) {
+      if (head != nullptr) {
+        head->passed += 1;
+      }
+      return true;
+    }
+    if (head == nullptr) {
+      head = live;
+      AskForRoom(live);
+      if (live->passed >= options_.max_passes) {
+        collecting = CollectingDevice(*live);
+      }
+    }
+  }
+  return false;
+}
+
+bool Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
+  device::BlockPool& kv = slot.device->kv();
+  device::BlockTable table(&kv);
+  const int64_t attached = UsesCache(*live) ? table.Attach(live->hashes) : 0;
+  if (!table.Grow(live->known())) {
+    return false;  // what it shares was free to be taken, and is now needed
+  }
+  live->table = std::move(table);
+  live->published = attached;
+  live->computed = std::min(attached * kv.block_size(), live->known() - 1);
+  if (live->computed < attached * kv.block_size()) {
+    // All of it is there, but the last row has to be computed for what follows it: into a page of
+    // its own, as the shared one is others' too.
+    const int64_t last = attached - 1;
+    std::optional<device::PageCopy> copy;
+    if (!live->table.MakeWritable(last, &copy)) {
+      live->table.Clear();
+      live->computed = 0;
+      live->published = 0;
+      return false;
+    }
+    if (copy) {
+      slot.new_copies.push_back(*copy);
+    }
+    live->published = last;
+  }
+  if (!live->record.was_scheduled) {
+    live->record.cached_tokens = std::min(live->computed, live->record.prompt_tokens);
+  }
+  live->high_water = std::max(live->high_water, live->computed);
+  live->key = waiting_.Take(live->id());
+  if (live->pinned && live->key.not_pinned) {
+    live->key = waiting_.Pin(live->id());
+  }
+  if (deadlines_.Contains(live->id())) {
+    deadlines_.Remove(live->id());
+  }
+  live->running = true;
+  live->held = 0;
+  running_by_class_[static_cast<size_t>(live->record.service_class)] += 1;
+  live->record.device = slot.device->id();
+  slot.running.insert(std::upper_bound(slot.running.begin(), slot.running.end(), live, Outranks),
+                      live);
+  prefilling_tokens_ += PromptLeft(*live);
+  router_.Booked(static_cast<int32_t>(slot.device->id().value), loop_->Now());
+  Book(slot);
+  SchedulePlan(slot);
+  return true;
+}
+
+// Rows of lower classes leave for a request that finds no place: as few as give it a slot and its
+// blocks, on the device where that throws away least.
+void Scheduler::Impl::AskForRoom(LiveRequest* live) {
+  int64_t lower = 0;
+  for (size_t c = static_cast<size_t>(live->record.service_class) + 1; c < kServiceClasses; ++c) {
+    lower += running_by_class_[c];
+  }
+  if (lower == 0 || leaving_ > 0 || options_.victims == VictimPolicy::kNewest) {
+    return;  // nobody to ask, or somebody is on the way out
+  }
+  DeviceSlot* best = nullptr;
+  std::vector<LiveRequest*> best_victims;
+  int64_t best_cost = 0;
+  for (DeviceSlot& slot : devices_) {
+    if (!slot.takes_work()) {
+      continue;
+    }
+    const device::BlockPool& kv = slot.device->kv();
+    const int64_t needed = kv.BlocksFor(live->known()) - ReferencedHits(*live, slot);
+    int64_t free = kv.free_blocks() - Reserved(slot);
+    int64_t running = static_cast<int64_t>(slot.running.size());
+    std::vector<LiveRequest*> victims;
+    int64_t cost = 0;
+    // From the lowest rank up.
+    for (auto it = slot.running.rbegin(); it != slot.running.rend(); ++it) {
+      if (running < options_.max_running && free >= needed + running) {
+        break;
+      }
+      LiveRequest* row = *it;
+      if (row->pinned || row->record.service_class <= live->record.service_class) {
+        continue;
+      }
+      victims.push_back(row);
+      free += row->table.exclusive_blocks();
+      running -= 1;
+      cost += row->computed;
+    }
+    const bool enough = running < options_.max_running && free >= needed + running;
+    if (enough && !victims.empty() && (best == nullptr || cost < best_cost)) {
+      best = &slot;
+      best_victims = victims;
+      best_cost = cost;
+    }
+  }
+  if (best == nullptr) {
+    return;
+  }
+  for (LiveRequest* victim : best_victims) {
+    TellToLeave(victim, *best, /*move=*/false);
+  }
+  PlaceSoon();
+}
+
+void Scheduler::Impl::PlaceSoon() {
+  if (!place_) {
+    place_ = loop_->RunAt(loop_->Now() + Nanoseconds(1), EventClass::kTimer, 0, [this] {
+      place_ = TimerId{};
+      PlaceWaiting();
+    });
+  }
+}
+
+}  // namespace scoville::scheduler

@@ -1,0 +1,245 @@
+// The state and the steps of the scheduler; private to scheduler/. The contract is README.md.
+//
+// scheduler.cc: in and out. placement.cc: from the queue to devices. stepping.cc: one step of a
+// device, from plan to results. failures.cc: devices that are lost, drained and return.
+// power_shedding.cc: what the power budget asks of the work. status_report.cc: what can be said of
+// it all.
+//
+// Ownership and threading as Scheduler.
+#ifndef SCOVILLE_SCHEDULER_CORE_SCHEDULER_IMPL_H_
+#define SCOVILLE_SCHEDULER_CORE_SCHEDULER_IMPL_H_
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "device/device.h"
+#include "scheduler/admission.h"
+#include "scheduler/core/live_request.h"
+#include "scheduler/forecast/output_lengths.h"
+#include "scheduler/forecast/overflow_forecast.h"
+#include "scheduler/observer.h"
+#include "scheduler/planning/step_fitting.h"
+#include "scheduler/power/fleet_power.h"
+#include "scheduler/queue/deadline_book.h"
+#include "scheduler/queue/request_queue.h"
+#include "scheduler/routing/router.h"
+#include "scheduler/scheduler.h"
+
+namespace scoville::scheduler {
+
+class Scheduler::Impl {
+ public:
+  Impl(EventLoop* loop, std::vector<device::Device*> devices, const SchedulerOptions& options,
+       Observer* observer);
+  ~Impl();
+
+  SubmitResult Submit(Request request);
+  SubmitChoicesResult SubmitChoices(std::vector<Request> choices);
+  void Cancel(RequestId id, Outcome outcome);
+  void ReaderCaughtUp(RequestId id);
+  void StartDrain() { draining_ = true; }
+  void EndAll(Outcome outcome);
+
+  // failures.cc
+  absl::Status DrainDevice(DeviceId device, bool migrate);
+  absl::Status ReturnDevice(DeviceId device);
+  absl::Status FenceDevice(DeviceId device);
+  absl::Status LosePages(DeviceId device, absl::Span<const uint32_t> pages);
+
+  bool idle() const { return live_.empty(); }
+  Liveness CheckLiveness() const;
+  PoolStatus Status() const;
+  std::vector<RequestStatus> Requests(int64_t limit) const;
+  std::optional<RequestStatus> Explain(RequestId id) const;
+  std::optional<RequestStatus> Explain(absl::string_view external_id) const;
+  const SchedulerOptions& options() const { return options_; }
+
+  // power_shedding.cc
+  FleetPower& fleet();
+  DeviceLoadView PowerLoadOf(uint32_t device) const;
+  void CloseDevice(uint32_t device, bool closed);
+  void Evict(uint32_t device);
+  void CloseAdmission(const std::array<bool, kTierCount>& closed);
+  void LimitPrefill(bool limited);
+
+ private:
+  // One device and the sequences placed on it, highest rank first.
+  struct DeviceSlot {
+    device::Device* device;
+    std::vector<LiveRequest*> running;
+    bool closed = false;    // takes nothing new: the power budget lets it run empty
+    bool draining = false;  // takes nothing new: an operator wants it empty
+    bool lost = false;      // given up; not asked for anything until it returns
+    std::unique_ptr<OverflowForecast> forecast;  // of its blocks
+    mutable bool forecast_holds = false;         // its rows are those that run, as they are now
+    std::unique_ptr<device::KvEventSink> feed;   // of the router's directory
+    std::vector<device::PageCopy> new_copies;    // pages to be copied before the next step
+    std::vector<device::PageCopy> copies;        // before the one under way
+    std::vector<uint32_t> lost_pages;            // to be taken out when the step under way ends
+    bool asked_back = false;                     // returns as soon as the executor has let go
+    TimePoint parks_at = TimePoint::Max();       // its entry in parks_
+    TimerId plan;                                // pending plan event
+    TimerId watch;                               // when the step under way has taken too long
+    std::vector<RequestId> members;              // of the step under way
+    std::optional<RankKey> next_decode;  // whose turn it is where a step holds not all decodes
+    double token_ratio = 0.7;            // of JoinPolicy::kNewTokenRatio
+    int64_t pace_percent = 100;          // time of its steps beside the predicted, smoothed
+    // Why the device's next step does not begin yet; kNone: nothing holds it.
+    device::DelayCause delay = device::DelayCause::kNone;
+
+    bool takes_work() const { return !closed && !draining && !lost; }
+  };
+  // What keeps a waiting request from a device.
+  struct Obstacle {
+    WaitReason reason = WaitReason::kNone;
+    int64_t needed = 0;
+    int64_t available = 0;
+  };
+
+  LiveRequest* Find(RequestId id) const;
+  DeviceSlot& SlotOf(const LiveRequest& live) { return devices_[live.record.device.value]; }
+  absl::Status CheckDevice(DeviceId device) const;
+  // What a device holds at most, in tokens; zero while it is lost.
+  static int64_t LargestTokens(const DeviceSlot& slot);
+  int64_t LargestDeviceTokens() const;
+  int64_t BlockSize() const { return devices_.front().device->kv().block_size(); }
+
+  // scheduler.cc
+  AdmissionView ViewForAdmission(const Request& request) const;
+  std::optional<Refusal> RefuseHopeless(const Request& request) const;
+  LiveRequest* Accept(Request request);
+  void Enqueue(LiveRequest* live);
+  Duration RetryAfter() const;
+  Duration PrefillTime(int64_t tokens) const;
+  // What work on the request costs its tenant: input tokens, and output tokens twice.
+  static constexpr int64_t kOutputCost = 2;
+  static int64_t PromptLeft(const LiveRequest& live) {
+    return live.running ? std::max<int64_t>(0, live.record.prompt_tokens - live.computed) : 0;
+  }
+  int64_t ExpectedOutput(const LiveRequest& live) const;
+  void ReleaseGroup(LiveRequest* live);
+
+  // placement.cc
+  void PlaceWaiting();
+  bool PlaceOnce();
+  void PlaceSoon();
+  bool MayBePlaced(const LiveRequest& live) const;
+  // The device that takes it now, or -1. `held_back`: takes nothing.
+  int32_t Route(LiveRequest* live, int32_t held_back);
+  // The router knows of what is on the device now.
+  void Book(DeviceSlot& slot);
+  void BookParked();
+  bool FitsNow(const LiveRequest& live, const DeviceSlot& slot, Obstacle* obstacle) const;
+  bool JoinsSafely(const LiveRequest& live, const DeviceSlot& slot, int64_t needed_now,
+                   int64_t shared_blocks) const;
+  bool AllCanComplete(const LiveRequest& live, const DeviceSlot& slot, int64_t free_blocks,
+                      int64_t shared_blocks) const;
+  bool ForecastAdmits(const LiveRequest& live, const DeviceSlot& slot, int64_t shared_blocks) const;
+  int64_t ReferencedHits(const LiveRequest& live, const DeviceSlot& slot) const;
+  ForecastRow RowOf(const LiveRequest& live, int64_t shared_blocks) const;
+  int64_t Reserved(const DeviceSlot& slot) const;
+  Energy EnergyDelta(const LiveRequest& live, const DeviceSlot& slot, const DeviceView& view,
+                     int64_t prompt_tokens) const;
+  void Foresee(const LiveRequest& live, int32_t device, DeviceView* view) const;
+  int64_t HitBlocks(const LiveRequest& live, const DeviceSlot& slot) const;
+  bool Place(LiveRequest* live, DeviceSlot& slot);
+  bool UsesCache(const LiveRequest& live) const;
+  void HashPrompt(LiveRequest* live) const;
+  // Tells rows of lower classes to leave for a request that finds no place.
+  void AskForRoom(LiveRequest* live);
+  // The device that a request that has been passed too often collects blocks on.
+  int32_t CollectingDevice(const LiveRequest& live) const;
+
+  // stepping.cc
+  void SchedulePlan(DeviceSlot& slot);
+  void PlanAgain(DeviceSlot& slot);
+  void Plan(uint32_t device);
+  void ProposeDrafts(DeviceSlot& slot);
+  void TakeBackDrafts(DeviceSlot& slot);
+  void MakeMasks(LiveRequest* live);
+  void CommitPlan(DeviceSlot& slot, const FittedStep& step);
+  void Watch(DeviceSlot& slot, Duration predicted);
+  // Now, or when the step under way ends.
+  void TellToLeave(LiveRequest* live, DeviceSlot& slot, bool move);
+  // Gives its blocks back and stands in the queue again, where it stood.
+  void Unplace(LiveRequest* live, DeviceSlot& slot);
+  void Preempt(LiveRequest* live, DeviceSlot& slot);
+  void Migrate(LiveRequest* live, DeviceSlot& slot);
+  // The one place that takes a step's results in.
+  void Commit(uint32_t device, device::StepOutcome outcome);
+  void CommitRow(LiveRequest* live, device::SequenceResult& result,
+                 const device::EnergyBuckets& energy, const device::StepRecord& record);
+  void Publish(LiveRequest* live);
+  void TakeToken(LiveRequest* live, const model::SampledToken& token);
+  std::optional<Outcome> EndOf(LiveRequest* live, int32_t token);
+  void PauseIfCongested(LiveRequest* live);
+  // Those that were told to go while the step was under way.
+  void LetGo(DeviceSlot& slot);
+  // The only exit: unlinks, frees, reports, destroys.
+  void Retire(LiveRequest* live, Outcome outcome);
+
+  // failures.cc
+  void GiveUp(DeviceSlot& slot);
+  void OnLetGo(uint32_t device, std::optional<device::StepOutcome> lost);
+  void EndWhatFitsNowhere();
+  void DropLostPages(DeviceSlot& slot);
+  void NoteCapacity();
+
+  // power_shedding.cc
+  void MakeFleet();
+  device::StepShape DecodesOf(const DeviceSlot& slot) const;
+
+  // status_report.cc
+  RequestStatus StatusOf(const LiveRequest& live) const;
+  void ExplainQueued(const LiveRequest& live, RequestStatus& status) const;
+  void ExplainRunning(const LiveRequest& live, RequestStatus& status) const;
+  void BoundWait(const LiveRequest& live, RequestStatus& status) const;
+
+  EventLoop* const loop_;
+  Observer* const observer_;
+  const SchedulerOptions options_;
+
+  std::vector<DeviceSlot> devices_;
+  std::map<uint64_t, std::unique_ptr<LiveRequest>> live_;  // by id
+  RequestQueue waiting_;
+  DeadlineBook deadlines_;  // of what waits with a deadline
+  Router router_;
+  OutputLengths lengths_;
+  std::vector<uint64_t> candidates_;  // reused
+  std::array<int64_t, kServiceClasses> running_by_class_{};
+  int64_t leaving_ = 0;  // rows that go when their step ends
+  // Prompt tokens that those on devices have still to compute.
+  int64_t prefilling_tokens_ = 0;
+  // When idle devices fall asleep, by time: the router is told when a request looks for one.
+  std::set<std::pair<TimePoint, uint32_t>> parks_;
+  int64_t waiting_for_leaders_ = 0;
+  int64_t paused_ = 0;
+  int64_t preemptions_ = 0;
+  int64_t migrations_ = 0;
+  int64_t devices_lost_ = 0;
+  TimerId place_;  // pending placement after a preemption
+  bool placing_ = false;
+  uint64_t next_id_ = 1;
+  bool draining_ = false;
+  // What the power budget has shed.
+  std::array<bool, kTierCount> closed_classes_{};
+  bool prefill_limited_ = false;
+  std::unique_ptr<FleetWork> fleet_work_;
+  std::vector<std::unique_ptr<PowerControlledDevice>> fleet_devices_;
+  std::unique_ptr<FleetPower> fleet_;
+  // For retry_after: when requests last ended, and the smoothed gap between two ends.
+  TimePoint last_end_;
+  Duration end_gap_ = Milliseconds(100);
+};
+
+}  // namespace scoville::scheduler
+
+#endif  // SCOVILLE_SCHEDULER_CORE_SCHEDULER_IMPL_H_

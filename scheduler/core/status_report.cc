@@ -1,0 +1,234 @@
+// What can be said of the pool and of each request: the words behind GetPool and Explain.
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "scheduler/core/scheduler_impl.h"
+
+namespace scoville::scheduler {
+
+PoolStatus Scheduler::Impl::Status() const {
+  PoolStatus status;
+  for (const DeviceSlot& slot : devices_) {
+    status.devices.push_back(slot.device->Status());
+    status.running.push_back(static_cast<int32_t>(slot.running.size()));
+    DeviceHealth health;
+    health.state = status.devices.back().state;
+    if (slot.lost) {
+      health.state = device::DeviceState::kLost;
+    } else if (slot.draining) {
+      health.state =
+          slot.running.empty() ? device::DeviceState::kDrained : device::DeviceState::kDraining;
+    }
+    health.pace_percent = slot.pace_percent;
+    status.devices.back().state = health.state;
+    status.health.push_back(health);
+  }
+  status.waiting = waiting_.size() + waiting_for_leaders_;
+  status.paused = paused_;
+  status.preemptions = preemptions_;
+  status.migrations = migrations_;
+  status.devices_lost = devices_lost_;
+  status.draining = draining_;
+  status.now = loop_->Now();
+  return status;
+}
+
+std::vector<RequestStatus> Scheduler::Impl::Requests(int64_t limit) const {
+  std::vector<RequestStatus> out;
+  for (const auto& [id, live] : live_) {
+    if (static_cast<int64_t>(out.size()) >= limit) {
+      break;
+    }
+    out.push_back(StatusOf(*live));
+  }
+  return out;
+}
+
+std::optional<RequestStatus> Scheduler::Impl::Explain(RequestId id) const {
+  const LiveRequest* live = Find(id);
+  if (live == nullptr) {
+    return std::nullopt;
+  }
+  return StatusOf(*live);
+}
+
+std::optional<RequestStatus> Scheduler::Impl::Explain(absl::string_view external_id) const {
+  for (auto it = live_.rbegin(); it != live_.rend(); ++it) {
+    if (it->second->record.external_id == external_id) {
+      return StatusOf(*it->second);
+    }
+  }
+  return std::nullopt;
+}
+
+RequestStatus Scheduler::Impl::StatusOf(const LiveRequest& live) const {
+  RequestStatus status;
+  status.record = live.record;
+  status.computed_tokens = live.computed;
+  status.shared_blocks = live.table.size() - live.table.exclusive_blocks();
+  status.pinned = live.pinned;
+  if (live.running) {
+    status.phase = live.prefills() ? Phase::kPrefill : Phase::kDecode;
+    ExplainRunning(live, status);
+  } else {
+    status.phase = Phase::kQueued;
+    ExplainQueued(live, status);
+  }
+  BoundWait(live, status);
+  return status;
+}
+
+void Scheduler::Impl::ExplainQueued(const LiveRequest& live, RequestStatus& status) const {
+  if (live.waits_for_leader) {
+    status.wait = WaitReason::kLeader;
+    status.detail = "the first choice of the same request computes the prompt";
+    return;
+  }
+  status.rank = waiting_.rank_of(live.id());
+  if (!MayBePlaced(live)) {
+    status.wait = WaitReason::kPower;
+    status.detail = "the power budget starts no work of this class now";
+    return;
+  }
+  Obstacle obstacle;
+  bool any = false;
+  for (const DeviceSlot& slot : devices_) {
+    if (slot.takes_work()) {
+      any = true;
+      FitsNow(live, slot, &obstacle);
+    } else if (slot.closed && obstacle.reason == WaitReason::kNone) {
+      obstacle.reason = WaitReason::kPower;
+    }
+  }
+  status.wait = obstacle.reason;
+  if (!any && obstacle.reason == WaitReason::kNone) {
+    status.wait = WaitReason::kDevice;
+    status.detail = "every device is lost or drained";
+  } else if (obstacle.reason == WaitReason::kPower) {
+    status.detail = "the power budget lets the devices run empty";
+  } else if (obstacle.reason == WaitReason::kSlots) {
+    status.detail =
+        absl::StrFormat("every device runs its limit of %d sequences", options_.max_running);
+  } else if (obstacle.reason == WaitReason::kKv) {
+    status.detail = absl::StrFormat(
+        "needs %d blocks, %d can be had on the best device beside what its sequences grow into",
+        obstacle.needed, obstacle.available);
+  }
+  if (status.rank > 0 && obstacle.reason != WaitReason::kNone) {
+    status.detail += absl::StrFormat("; %d requests are ahead", status.rank);
+  } else if (status.rank > 0) {
+    status.wait = WaitReason::kOrder;
+    status.detail = absl::StrFormat("%d requests are ahead", status.rank);
+  }
+}
+
+// What is ahead of it, served at the rate at which the pool ends requests.
+void Scheduler::Impl::BoundWait(const LiveRequest& live, RequestStatus& status) const {
+  if (status.wait == WaitReason::kNone) {
+    return;
+  }
+  if (status.wait == WaitReason::kClient) {
+    status.unbounded = "it goes on when its reader has caught up";
+    return;
+  }
+  if (std::none_of(devices_.begin(), devices_.end(),
+                   [](const DeviceSlot& slot) { return slot.takes_work(); })) {
+    status.unbounded = "no device takes work";
+    return;
+  }
+  if (live.running) {
+    const DeviceSlot& slot = devices_[live.record.device.value];
+    status.wait_bound = slot.device->power().SustainedStep(DecodesOf(slot)) *
+                        static_cast<int64_t>(slot.running.size());
+    return;
+  }
+  // At worst all that runs and all that is ahead runs to its end, one after the other on each
+  // device.
+  Duration work;
+  for (const DeviceSlot& slot : devices_) {
+    Duration own;
+    for (const LiveRequest* other : slot.running) {
+      own = std::max(own, slot.device->power().SustainedStep(DecodesOf(slot)) *
+                              (other->last_token - other->computed));
+    }
+    work = std::max(work, own);
+  }
+  const int64_t devices = static_cast<int64_t>(std::count_if(
+      devices_.begin(), devices_.end(), [](const DeviceSlot& slot) { return slot.takes_work(); }));
+  status.wait_bound = work + PrefillTime(std::max<int64_t>(1, waiting_.tokens())) / devices +
+                      work * (status.rank / std::max<int64_t>(1, devices * options_.max_running));
+}
+
+void Scheduler::Impl::ExplainRunning(const LiveRequest& live, RequestStatus& status) const {
+  if (live.in_step) {
+    return;
+  }
+  if (live.paused) {
+    status.wait = WaitReason::kClient;
+    status.detail = "the reader is behind; the sequence goes on when it has caught up";
+    return;
+  }
+  const DeviceSlot& slot = devices_[live.record.device.value];
+  if (slot.delay != device::DelayCause::kNone) {
+    status.wait = WaitReason::kPower;
+    status.detail = slot.delay == device::DelayCause::kWake
+                        ? absl::StrFormat("device %d is waking up", slot.device->id().value)
+                        : slot.device->power().last_sentence();
+    return;
+  }
+  const bool was_left_out = std::any_of(
+      slot.running.begin(), slot.running.end(),
+      [&](const LiveRequest* other) { return other->in_step && Outranks(&live, other); });
+  if (live.held > 0) {
+    status.wait = WaitReason::kKv;
+    status.detail = absl::StrFormat(
+        "needs a block, %d can be had; it has waited %d steps for another sequence to end",
+        slot.device->kv().free_blocks(), live.held);
+    return;
+  }
+  if (!was_left_out && static_cast<int64_t>(slot.running.size()) > 1 && live.computed > 0) {
+    status.wait = WaitReason::kBudget;
+    status.detail = absl::StrFormat("the step's %d tokens went to rows of higher rank",
+                                    options_.max_step_tokens);
+    return;
+  }
+  status.wait = WaitReason::kDevice;
+  status.detail =
+      absl::StrFormat("joins when the step under way on device %d ends", slot.device->id().value);
+}
+
+// Work that nothing will move on: no event is pending for what it waits for.
+Liveness Scheduler::Impl::CheckLiveness() const {
+  Liveness out;
+  out.unfinished = static_cast<int64_t>(live_.size());
+  bool something_runs = place_.operator bool();
+  for (const DeviceSlot& slot : devices_) {
+    const std::string name = absl::StrFormat("device %d", slot.device->id().value);
+    const bool runnable = std::any_of(slot.running.begin(), slot.running.end(),
+                                      [](const LiveRequest* live) { return !live->paused; });
+    something_runs = something_runs || !slot.running.empty();
+    if (slot.lost || !runnable) {
+      continue;
+    }
+    if (!slot.device->busy() && !slot.plan) {
+      out.stuck.push_back(name + " has sequences to run, no step under way and none planned");
+    }
+    if (slot.device->busy() && slot.device->overdue() && !slot.watch) {
+      out.stuck.push_back(name + " is overdue and nobody watches it");
+    }
+  }
+  for (const auto& [id, live] : live_) {
+    if (live->waits_for_leader && (live->group == nullptr || live->group->released)) {
+      out.stuck.push_back(absl::StrFormat("request %d waits for a leader that is gone", id));
+    }
+  }
+  const bool takes = std::any_of(devices_.begin(), devices_.end(),
+                                 [](const DeviceSlot& slot) { return slot.takes_work(); });
+  if (!waiting_.empty() && !something_runs && takes && !prefill_limited_) {
+    out.stuck.push_back(absl::StrFormat(
+        "%d requests wait while nothing runs and no placement is pending", waiting_.size()));
+  }
+  return out;
+}
+
+}  // namespace scoville::scheduler

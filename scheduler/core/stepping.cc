@@ -1,0 +1,462 @@
+// One step of a device, from plan to results, and the ends of requests.
+#include <algorithm>
+#include <utility>
+
+#include "base/stable_hash.h"
+#include "base/status_macros.h"
+#include "scheduler/core/scheduler_impl.h"
+
+namespace scoville::scheduler {
+
+void Scheduler::Impl::SchedulePlan(DeviceSlot& slot) {
+  if (slot.device->busy() || slot.plan || slot.lost) {
+    return;
+  }
+  const uint32_t index = slot.device->id().value;
+  slot.plan = loop_->RunAt(loop_->Now(), EventClass::kPlan, index, [this, index] { Plan(index); });
+}
+
+void Scheduler::Impl::Plan(uint32_t device) {
+  DeviceSlot& slot = devices_[device];
+  slot.plan = TimerId{};
+  slot.delay = device::DelayCause::kNone;
+  const device::BlockPool& kv = slot.device->kv();
+  PlanLimits limits;
+  limits.max_tokens = options_.max_step_tokens;
+  limits.free_blocks = kv.free_blocks();
+  limits.block_size = kv.block_size();
+  limits.victims = options_.victims;
+  if (prefill_limited_) {
+    limits.max_prompt_tokens = std::max<int64_t>(options_.max_step_tokens / 4, kv.block_size());
+  }
+  if (slot.next_decode) {
+    const auto turn =
+        std::find_if(slot.running.begin(), slot.running.end(),
+                     [&](const LiveRequest* live) { return !(live->key < *slot.next_decode); });
+    limits.first_decode =
+        turn == slot.running.end() ? 0 : static_cast<int32_t>(turn - slot.running.begin());
+  }
+  if (options_.max_drafts > 0) {
+    ProposeDrafts(slot);
+  }
+  FittedStep step = FitStep(slot.device, slot.running, limits, options_, loop_->Now());
+  if (!step.plan.rows.empty() && step.offer.kind == device::StepOffer::Kind::kWait) {
+    // Planned anew when the device may begin: what arrives until then joins.
+    TakeBackDrafts(slot);
+    slot.delay = step.offer.cause;
+    slot.plan = loop_->RunAt(loop_->Now() + step.offer.wait, EventClass::kPlan, device,
+                             [this, device] { Plan(device); });
+    return;
+  }
+  slot.next_decode.reset();
+  if (step.plan.next_decode > 0) {
+    slot.next_decode = slot.running[static_cast<size_t>(step.plan.next_decode)]->key;
+  }
+  CommitPlan(slot, step);
+}
+
+void Scheduler::Impl::ProposeDrafts(DeviceSlot& slot) {
+  for (LiveRequest* live : slot.running) {
+    CHECK_EQ(live->drafts, 0);
+    // The first tokens of a sequence that may not end yet draw from fewer.
+    const int64_t to_minimum = live->request.min_tokens - live->record.output_tokens;
+    if (!live->request.drafts || live->paused || live->prefills() || live->remaining() != 1 ||
+        to_minimum > 0) {
+      continue;
+    }
+    const int64_t most =
+        std::min<int64_t>(options_.max_drafts, live->last_token - live->known() - 1);
+    if (most <= 0) {
+      continue;
+    }
+    std::vector<int32_t> guesses = live->lookup.Propose(live->tokens, most);
+    if (live->request.constraint != nullptr) {
+      // A guess that the constraint forbids cannot be drawn, nor can what follows it.
+      model::ConstraintState state = *live->constraint;
+      size_t allowed = 0;
+      while (allowed < guesses.size() && state.Accept(guesses[allowed])) {
+        ++allowed;
+      }
+      guesses.resize(allowed);
+    }
+    live->tokens.insert(live->tokens.end(), guesses.begin(), guesses.end());
+    live->drafts = static_cast<int64_t>(guesses.size());
+  }
+}
+
+void Scheduler::Impl::TakeBackDrafts(DeviceSlot& slot) {
+  for (LiveRequest* live : slot.running) {
+    live->tokens.resize(static_cast<size_t>(live->known()));
+    live->drafts = 0;
+  }
+}
+
+// What may be drawn in the step, for the row after the last known token and after each draft.
+void Scheduler::Impl::MakeMasks(LiveRequest* live) {
+  live->mask_views.clear();
+  if (live->request.constraint == nullptr) {
+    return;
+  }
+  model::ConstraintState state = *live->constraint;
+  live->masks.resize(static_cast<size_t>(1 + live->drafts));
+  for (int64_t draw = 0; draw <= live->drafts; ++draw) {
+    model::TokenMask& mask = live->masks[static_cast<size_t>(draw)];
+    state.FillMask(&mask);
+    live->mask_views.push_back(mask);
+    if (draw < live->drafts) {
+      CHECK(state.Accept(live->tokens[static_cast<size_t>(live->known() + draw)]));
+    }
+  }
+}
+
+void Scheduler::Impl::CommitPlan(DeviceSlot& slot, const FittedStep& step) {
+  // Preemptions first, since the planned rows grow into what they free.
+  std::vector<LiveRequest*> planned;
+  for (const PlannedRow& row : step.plan.rows) {
+    LiveRequest* live = slot.running[static_cast<size_t>(row.row)];
+    live->tokens.resize(static_cast<size_t>(live->known() + row.drafts));
+    live->drafts = row.drafts;
+    live->held = 0;
+    planned.push_back(live);
+  }
+  for (int32_t row : step.plan.held) {
+    slot.running[static_cast<size_t>(row)]->held += 1;
+  }
+  std::vector<LiveRequest*> victims;
+  for (int32_t row : step.plan.preempted) {
+    victims.push_back(slot.running[static_cast<size_t>(row)]);
+  }
+  for (LiveRequest* live : slot.running) {
+    if (std::find(planned.begin(), planned.end(), live) == planned.end()) {
+      live->tokens.resize(static_cast<size_t>(live->known()));
+      live->drafts = 0;
+    }
+  }
+  for (LiveRequest* victim : victims) {
+    Preempt(victim, slot);
+  }
+  slot.forecast->Observe(!victims.empty());
+  slot.token_ratio = victims.empty() ? std::max(0.098, slot.token_ratio - (0.7 - 0.098) / 600)
+                                     : std::min(1.0, slot.token_ratio + 0.1);
+  if (!victims.empty()) {
+    // Another device may have room; its plan cannot be made within this instant's planning.
+    PlaceSoon();
+  }
+  if (planned.empty()) {
+    return;
+  }
+  std::vector<device::SequenceStep> work;
+  slot.members.clear();
+  slot.copies = std::exchange(slot.new_copies, {});
+  for (size_t i = 0; i < planned.size(); ++i) {
+    LiveRequest* live = planned[i];
+    const int64_t count = step.plan.rows[i].count;
+    CHECK(live->table.Grow(live->computed + count));
+    if (!live->record.was_scheduled) {
+      live->record.was_scheduled = true;
+      live->record.scheduled = loop_->Now();
+    }
+    MakeMasks(live);
+    live->in_step = true;
+    work.push_back(live->StepOf(count));
+    if (i == 0) {
+      // Whoever asked for them: the pages they are taken from may have other owners by now.
+      work.back().copies = slot.copies;
+    }
+    slot.members.push_back(live->record.id);
+  }
+  const uint32_t device = slot.device->id().value;
+  Watch(slot, step.offer.price.duration);
+  slot.device->BeginStep(std::move(work), step.offer, [this, device](device::StepOutcome outcome) {
+    Commit(device, std::move(outcome));
+  });
+}
+
+void Scheduler::Impl::Watch(DeviceSlot& slot, Duration predicted) {
+  const uint32_t device = slot.device->id().value;
+  const Duration patience = std::max(predicted * options_.patience, options_.least_patience);
+  slot.watch = loop_->RunAt(loop_->Now() + patience, EventClass::kTimer, device, [this, device] {
+    DeviceSlot& late = devices_[device];
+    late.watch = TimerId{};
+    if (late.device->overdue()) {
+      GiveUp(late);
+    }
+    // Else the host is behind with the arithmetic, which is no matter of the device's.
+  });
+}
+
+void Scheduler::Impl::TellToLeave(LiveRequest* live, DeviceSlot& slot, bool move) {
+  if (live->in_step) {
+    leaving_ += live->leaving || live->moving ? 0 : 1;
+    (move ? live->moving : live->leaving) = true;
+  } else if (move) {
+    Migrate(live, slot);
+  } else {
+    Preempt(live, slot);
+  }
+}
+
+void Scheduler::Impl::Unplace(LiveRequest* live, DeviceSlot& slot) {
+  slot.running.erase(std::find(slot.running.begin(), slot.running.end(), live));
+  running_by_class_[static_cast<size_t>(live->record.service_class)] -= 1;
+  live->tokens.resize(static_cast<size_t>(live->known()));
+  live->drafts = 0;
+  live->table.Clear();
+  prefilling_tokens_ -= PromptLeft(*live);
+  live->running = false;
+  live->computed = 0;
+  live->published = 0;
+  Book(slot);
+  ReleaseGroup(live);
+  waiting_.Restore(live->id(), live->key, live->known());
+}
+
+void Scheduler::Impl::Preempt(LiveRequest* live, DeviceSlot& slot) {
+  live->record.preemptions += 1;
+  ++preemptions_;
+  if (live->record.preemptions >= options_.max_preemptions && options_.max_preemptions > 0) {
+    live->pinned = true;
+    live->key.not_pinned = false;
+  }
+  Unplace(live, slot);
+  observer_->OnPreempted(live->record, loop_->Now());
+}
+
+void Scheduler::Impl::Migrate(LiveRequest* live, DeviceSlot& slot) {
+  live->record.migrations += 1;
+  ++migrations_;
+  Unplace(live, slot);
+  observer_->OnMigrated(live->record, loop_->Now());
+}
+
+void Scheduler::Impl::Commit(uint32_t device, device::StepOutcome outcome) {
+  DeviceSlot& slot = devices_[device];
+  loop_->Cancel(slot.watch);
+  slot.copies.clear();
+  observer_->OnStep(outcome.record);
+  const int64_t took = (outcome.record.end - outcome.record.start - outcome.record.lag).value();
+  const int64_t predicted = std::max<int64_t>(1, outcome.record.duration.value());
+  slot.pace_percent = (slot.pace_percent * 7 + took * 100 / predicted) / 8;
+  const std::vector<RequestId> members = std::exchange(slot.members, {});
+  for (size_t i = 0; i < members.size(); ++i) {
+    LiveRequest* live = Find(members[i]);
+    CHECK(live != nullptr);
+    CommitRow(live, outcome.results[i], outcome.sequence_energy[i], outcome.record);
+  }
+  LetGo(slot);
+  DropLostPages(slot);
+  Book(slot);
+  if (slot.running.empty() && fleet_ != nullptr) {
+    fleet_->DeviceEmpty(device);
+  }
+  PlaceWaiting();
+  SchedulePlan(slot);
+}
+
+void Scheduler::Impl::LetGo(DeviceSlot& slot) {
+  if (leaving_ == 0) {
+    return;
+  }
+  const std::vector<LiveRequest*> running = slot.running;
+  for (LiveRequest* live : running) {
+    if (!live->leaving && !live->moving) {
+      continue;
+    }
+    const bool move = live->moving;
+    live->leaving = live->moving = false;
+    --leaving_;
+    if (move) {
+      Migrate(live, slot);
+    } else if (!live->pinned) {
+      Preempt(live, slot);
+    }
+  }
+}
+
+void Scheduler::Impl::CommitRow(LiveRequest* live, device::SequenceResult& result,
+                                const device::EnergyBuckets& energy,
+                                const device::StepRecord& record) {
+  RequestRecord& r = live->record;
+  live->in_step = false;
+  r.prefill_energy += energy.prefill;
+  r.decode_energy += energy.decode;
+  r.waste_energy += energy.waste;
+  r.emulation_lag += record.lag;
+  const int64_t drafts = live->drafts;
+  live->tokens.resize(static_cast<size_t>(live->known()));
+  live->drafts = 0;
+  const bool was_prompt = live->prefills();
+  prefilling_tokens_ -= PromptLeft(*live);
+  live->computed += result.computed;
+  prefilling_tokens_ += PromptLeft(*live);
+  r.recomputed_tokens += result.recomputed;
+  const int64_t fresh_until = std::min(live->computed, r.prompt_tokens);
+  if (was_prompt && fresh_until > live->high_water) {
+    waiting_.Serve(live->id(), fresh_until - live->high_water);
+  }
+  live->high_water = std::max(live->high_water, live->computed);
+  if (!result.prompt_scores.empty()) {
+    live->request.sink->OnPromptScores(live->scored, result.prompt_scores);
+    live->scored += static_cast<int64_t>(result.prompt_scores.size());
+  }
+  if (drafts > 0) {
+    r.draft_tokens += drafts;
+    r.accepted_draft_tokens += drafts - result.rejected;
+    live->lookup.Learn(drafts, drafts - result.rejected);
+  }
+  if (live->dying) {
+    Retire(live, *live->dying);
+    return;
+  }
+  for (const model::SampledToken& token : result.tokens) {
+    TakeToken(live, token);
+    if (std::optional<Outcome> end = EndOf(live, token.token)) {
+      Publish(live);
+      Retire(live, *end);
+      return;
+    }
+  }
+  Publish(live);
+  if (drafts > 0) {
+    live->table.Truncate(live->known());
+  }
+  if (!live->prefills()) {
+    ReleaseGroup(live);
+  }
+  if (!result.tokens.empty()) {
+    PauseIfCongested(live);
+  }
+}
+
+// Blocks that are full now can be shared from now on.
+void Scheduler::Impl::Publish(LiveRequest* live) {
+  if (!SlotOf(*live).device->kv().prefix_cache()) {
+    return;
+  }
+  const int64_t block = BlockSize();
+  const int64_t full = std::min(live->computed, live->known()) / block;
+  const absl::Span<const int32_t> tokens = live->tokens;
+  while (live->published < full) {
+    const size_t i = static_cast<size_t>(live->published);
+    if (live->hashes.size() <= i) {
+      const device::BlockHash parent =
+          i == 0 ? device::PrefixRoot(options_.cache_secret, live->record.tenant, options_.model_id,
+                                      "")
+                 : live->hashes[i - 1];
+      live->hashes.push_back(device::NextBlockHash(
+          parent, tokens.subspan(i * static_cast<size_t>(block), static_cast<size_t>(block))));
+    }
+    if (!live->table.Publish(live->published, live->hashes[i])) {
+      return;
+    }
+    ++live->published;
+  }
+}
+
+void Scheduler::Impl::TakeToken(LiveRequest* live, const model::SampledToken& token) {
+  RequestRecord& r = live->record;
+  const TimePoint now = loop_->Now();
+  const TimePoint previous = r.output_tokens == 0 ? r.arrival : r.last_token;
+  live->tokens.push_back(token.token);
+  r.output_tokens += 1;
+  if (r.output_tokens == 1) {
+    r.first_token = now;
+  }
+  r.last_token = now;
+  waiting_.Serve(live->id(), kOutputCost);
+  StableHasher hasher;
+  hasher.Add(r.token_hash);
+  hasher.Add(static_cast<uint64_t>(token.token));
+  r.token_hash = hasher.hash().low;
+  observer_->OnToken(r, previous, now);
+  live->request.sink->OnToken(token, now);
+}
+
+std::optional<Outcome> Scheduler::Impl::EndOf(LiveRequest* live, int32_t token) {
+  Request& request = live->request;
+  const std::vector<int32_t>& stops = request.stop_tokens;
+  if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
+    return Outcome::kStop;
+  }
+  if (request.constraint != nullptr) {
+    CHECK(live->constraint->Accept(token));  // the mask left nothing else to draw
+  }
+  // A stop string ends the generation even below min_tokens: only tokens can be kept from being
+  // drawn.
+  if (!request.stop_strings.empty() &&
+      (request.special_tokens_are_text || !request.tokenizer->IsControl(token)) &&
+      request.stop_strings.Append(request.tokenizer->TokenBytes(token))) {
+    return Outcome::kStop;
+  }
+  if (request.constraint != nullptr && live->constraint->MustEnd()) {
+    return Outcome::kStop;
+  }
+  if (live->known() >= live->last_token) {
+    return Outcome::kLength;
+  }
+  const Energy limit = request.energy_limit;
+  if (limit > Energy() && live->record.prefill_energy + live->record.decode_energy >= limit) {
+    return Outcome::kEnergy;
+  }
+  return std::nullopt;
+}
+
+void Scheduler::Impl::PauseIfCongested(LiveRequest* live) {
+  if (live->paused || !live->request.sink->Congested()) {
+    return;
+  }
+  live->paused = true;
+  live->paused_since = loop_->Now();
+  ++paused_;
+  const RequestId id = live->record.id;
+  live->slow_reader_timer =
+      loop_->RunAt(loop_->Now() + options_.slow_reader_timeout, EventClass::kTimer, id.value,
+                   [this, id] { Cancel(id, Outcome::kSlowConsumer); });
+}
+
+void Scheduler::Impl::Retire(LiveRequest* live, Outcome outcome) {
+  CHECK(!live->in_step);
+  const TimePoint now = loop_->Now();
+  RequestRecord& r = live->record;
+  if (live->running) {
+    DeviceSlot& slot = SlotOf(*live);
+    slot.running.erase(std::find(slot.running.begin(), slot.running.end(), live));
+    running_by_class_[static_cast<size_t>(r.service_class)] -= 1;
+    prefilling_tokens_ -= PromptLeft(*live);
+    leaving_ -= live->leaving || live->moving ? 1 : 0;
+  }
+  if (live->waits_for_leader) {
+    --waiting_for_leaders_;
+  } else {
+    waiting_.Remove(live->id());
+  }
+  if (deadlines_.Contains(live->id())) {
+    deadlines_.Remove(live->id());
+  }
+  ReleaseGroup(live);
+  live->table.Clear();
+  if (live->running) {
+    Book(SlotOf(*live));
+  }
+  loop_->Cancel(live->deadline_timer);
+  loop_->Cancel(live->slow_reader_timer);
+  if (live->paused) {
+    --paused_;
+    r.client_stall += now - live->paused_since;
+  }
+  if (r.output_tokens > 0) {
+    lengths_.Record(static_cast<int32_t>(r.service_class), r.output_tokens,
+                    /*cut=*/outcome != Outcome::kStop);
+  }
+  r.outcome = outcome;
+  r.end = now;
+  // Smoothed over about eight ends; integers, so that two runs agree.
+  const Duration gap = std::min(now - last_end_, Seconds(10));
+  end_gap_ = (end_gap_ * 7 + gap) / 8;
+  last_end_ = now;
+  observer_->OnRequest(r);
+  live->request.sink->OnEnd(r);
+  live_.erase(r.id.value);
+}
+
+}  // namespace scoville::scheduler

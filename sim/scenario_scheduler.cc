@@ -1,0 +1,108 @@
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "base/status_macros.h"
+#include "scheduler/names.h"
+#include "sim/scenario_sections.h"
+
+namespace scoville::sim {
+
+namespace {
+
+// The longest time a scenario may name: sums of a few stay far from the end of time.
+constexpr Duration kLongest = Seconds(1'000'000'000);
+
+template <typename Enum>
+absl::Status ReadEnum(const YamlMap& map, absl::string_view key,
+                      const std::vector<std::string>& names, Enum* out) {
+  size_t chosen = static_cast<size_t>(*out);
+  RETURN_IF_ERROR(map.ReadChoice(key, names, &chosen));
+  *out = static_cast<Enum>(chosen);
+  return absl::OkStatus();
+}
+
+absl::Status ReadSmall(const YamlMap& map, absl::string_view key, YamlIntRange range,
+                       int32_t* out) {
+  int64_t value = *out;
+  RETURN_IF_ERROR(map.Read(key, &value, range));
+  *out = static_cast<int32_t>(value);
+  return absl::OkStatus();
+}
+
+absl::Status ReadQueue(const YamlMap& map, scheduler::SchedulerOptions* options) {
+  RETURN_IF_ERROR(ReadEnum(map, "queue", scheduler::QueuePolicyNames(), &options->queue));
+  RETURN_IF_ERROR(ReadDuration(map, "implied_deadline", &options->implied_deadline));
+  RETURN_IF_ERROR(ReadDuration(map, "class_ageing", &options->class_ageing));
+  RETURN_IF_ERROR(map.Read("max_queued_by_tenant", &options->max_queued_by_tenant,
+                           YamlIntRange{0, 100'000'000}));
+  RETURN_IF_ERROR(map.Read("refuse_hopeless", &options->refuse_hopeless));
+  RETURN_IF_ERROR(ReadSmall(map, "look_ahead", {0, 1'024}, &options->look_ahead));
+  RETURN_IF_ERROR(ReadSmall(map, "max_passes", {0, 1'000'000}, &options->max_passes));
+  ASSIGN_OR_RETURN(const YamlMap fairness, map.MapOrEmpty("fairness"));
+  RETURN_IF_ERROR(fairness.Read("enabled", &options->fairness.enabled));
+  ASSIGN_OR_RETURN(const std::vector<YamlNode> weights, fairness.List("weights"));
+  for (const YamlNode& node : weights) {
+    ASSIGN_OR_RETURN(const YamlMap weight, node.AsMap());
+    std::string tenant;
+    double value = 1;
+    RETURN_IF_ERROR(weight.Require("tenant", &tenant));
+    RETURN_IF_ERROR(weight.Read("weight", &value, YamlDoubleRange{1e-3, 1e3}));
+    options->fairness.weights[tenant] =
+        static_cast<int64_t>(value * static_cast<double>(scheduler::kWeightOne));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadPolicies(const YamlMap& map, scheduler::SchedulerOptions* options) {
+  RETURN_IF_ERROR(ReadEnum(map, "routing", scheduler::RoutePolicyNames(), &options->routing));
+  RETURN_IF_ERROR(map.Read("nanoseconds_per_joule", &options->nanoseconds_per_joule,
+                           YamlIntRange{0, 1'000'000'000'000}));
+  RETURN_IF_ERROR(ReadEnum(map, "join", scheduler::JoinPolicyNames(), &options->join));
+  RETURN_IF_ERROR(map.Read("overflow_risk", &options->overflow_risk, YamlDoubleRange{0, 0.5}));
+  RETURN_IF_ERROR(ReadEnum(map, "victims", scheduler::VictimPolicyNames(), &options->victims));
+  RETURN_IF_ERROR(ReadSmall(map, "max_preemptions", {0, 1'000'000}, &options->max_preemptions));
+  RETURN_IF_ERROR(ReadSmall(map, "max_drafts", {0, 64}, &options->max_drafts));
+  RETURN_IF_ERROR(ReadSmall(map, "patience", {2, 1'000'000}, &options->patience));
+  const std::vector<std::string> classes = scheduler::ServiceClassNames();
+  ASSIGN_OR_RETURN(const std::vector<YamlNode> guaranteed, map.List("guaranteed"));
+  for (const YamlNode& node : guaranteed) {
+    ASSIGN_OR_RETURN(const std::string name, node.AsString());
+    const auto found = std::find(classes.begin(), classes.end(), name);
+    if (found == classes.end()) {
+      return node.Error("want interactive, standard or batch");
+    }
+    options->guaranteed[static_cast<size_t>(found - classes.begin())] = true;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ReadDuration(const YamlMap& map, absl::string_view key, Duration* out) {
+  RETURN_IF_ERROR(map.Read(key, out));
+  if (*out < Duration() || *out > kLongest) {
+    return map.Error(key, "must be from 0 to 1e9 seconds");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadScheduler(const YamlMap& map, Scenario* scenario) {
+  scheduler::SchedulerOptions* options = &scenario->scheduler;
+  RETURN_IF_ERROR(
+      map.Read("max_queued_requests", &options->max_queued_requests, YamlIntRange{0, 100'000'000}));
+  RETURN_IF_ERROR(map.Read("max_queued_tokens", &options->max_queued_tokens,
+                           YamlIntRange{0, int64_t{1} << 50}));
+  int64_t running = options->max_running;
+  RETURN_IF_ERROR(map.Read("max_running", &running, YamlIntRange{1, 65'536}));
+  options->max_running = static_cast<int32_t>(running);
+  RETURN_IF_ERROR(
+      map.Read("max_step_tokens", &options->max_step_tokens, YamlIntRange{1, 1'000'000}));
+  scenario->pool.max_step_tokens = options->max_step_tokens;
+  RETURN_IF_ERROR(ReadDuration(map, "itl_target", &options->itl_target));
+  RETURN_IF_ERROR(ReadDuration(map, "ttft_target", &options->ttft_target));
+  RETURN_IF_ERROR(ReadQueue(map, options));
+  return ReadPolicies(map, options);
+}
+
+}  // namespace scoville::sim
