@@ -117,6 +117,18 @@ TEST(OutputLengthsTest, CutOutputsDoNotShortenTheOthers) {
   EXPECT_LT(Share(fooled.Survival(0, 0, 200, 100'000)), truth * 0.7);
 }
 
+// By hand: 30 reach the bin 128 .. 159, of the 10 cut there half count as present, so 10 of 25 end.
+TEST(OutputLengthsTest, ALifeTableByHand) {
+  OutputLengths lengths({1, 1 << 20, 1});
+  for (int i = 0; i < 10; ++i) {
+    lengths.Record(0, 140);
+    lengths.Record(0, 140, true);
+    lengths.Record(0, 1000);
+  }
+  // The prior, one record in 31, says that nearly all go on.
+  EXPECT_NEAR(Share(lengths.Survival(0, 0, 159, 1 << 20)), (0.6 * 30 + 1) / 31, 0.001);
+}
+
 TEST(OutputLengthsTest, ForgetsByCount) {
   OutputLengths lengths({2, 80, 8});
   for (int i = 0; i < 2000; ++i) {

@@ -130,6 +130,22 @@ TEST(PrefixDirectoryTest, HoldersWithoutRoomTakeUpNoPlace) {
   EXPECT_EQ(hits[2].device, 5);
 }
 
+// A long hit of one device does not hide the short one of another.
+TEST(PrefixDirectoryTest, ALongHitHidesNoShortOne) {
+  PrefixDirectory directory(3, 10'000);
+  const auto prompt = ToyPool::HashesOf(ToyRequest{1, 1, 4000, 4000, 1});
+  for (size_t b = 0; b < prompt.size(); ++b) {
+    directory.OnStored(0, prompt[b], b == 0 ? BlockHash{} : prompt[b - 1]);
+  }
+  directory.OnStored(2, prompt[0], BlockHash{});
+  const auto hits = Ask(directory, prompt, 8);
+  ASSERT_EQ(hits.size(), 2u);
+  EXPECT_EQ(hits[0].device, 0);
+  EXPECT_GT(hits[0].blocks, 3800);
+  EXPECT_EQ(hits[1].device, 2);
+  EXPECT_EQ(hits[1].blocks, 1);
+}
+
 TEST(PrefixDirectoryTest, ManyHoldersAreLookedAtInTurns) {
   constexpr int32_t kDevices = 2000;
   PrefixDirectory directory(kDevices, 100'000);

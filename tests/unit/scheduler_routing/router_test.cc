@@ -211,6 +211,28 @@ TEST(RouterTest, DeadlinesDecideBeforeCost) {
   EXPECT_EQ(pair.Choose(Fresh(1), Milliseconds(5)), Router::kTooLate);
 }
 
+// In a large pool none of the shortlist is in time, but others are.
+TEST(RouterTest, DeadlinesWidenTheShortlist) {
+  ToyPool pool = Idle(64);
+  for (int32_t i = 0; i < 64; ++i) {
+    tests::ToyDevice& d = pool.devices[static_cast<size_t>(i)];
+    d.booking.running = i < 12 ? 1 : 20;
+    d.booking.used_blocks = d.booking.running * 40;
+    d.pending_tokens = i < 12 ? 500'000 : 0;  // ten seconds
+  }
+  Pair pair(pool, With(RoutePolicy::kCost));
+  for (int32_t i = 0; i < 64; ++i) {
+    DeviceBooking booking = pair.pool.BookingOf(i);
+    booking.work = Duration();  // what is pending shows in the price alone
+    pair.router.Update(i, booking);
+  }
+  EXPECT_LT(pair.Choose(Fresh(1)), 12);
+  EXPECT_EQ(pair.router.last().looked_at, 8);
+  EXPECT_EQ(pair.Choose(Fresh(1), Seconds(3)), 12);
+  EXPECT_LE(pair.router.last().looked_at, 53);
+  EXPECT_EQ(pair.Choose(Fresh(1), Milliseconds(3)), Router::kTooLate);
+}
+
 TEST(RouterTest, SaysNoRoomOnlyIfThereIsNone) {
   for (size_t p = 0; p < RoutePolicyNames().size(); ++p) {
     for (const int32_t devices : {8, 300}) {
