@@ -258,6 +258,10 @@ DeviceStatus Device::Impl::Status() {
   s.steps = steps_;
   s.kv_blocks_total = kv_.num_blocks();
   s.kv_blocks_used = kv_.used_blocks();
+  s.kv_blocks_cached = kv_.cached_blocks();
+  s.kv_blocks_pinned = kv_.pinned_blocks();
+  s.kv_blocks_bad = kv_.bad_blocks();
+  s.kv_blocks_evicted = kv_.evicted_blocks();
   return s;
 }
 

@@ -103,6 +103,10 @@ struct DeviceStatus {
   int64_t steps = 0;
   int64_t kv_blocks_total = 0;
   int64_t kv_blocks_used = 0;
+  int64_t kv_blocks_cached = 0;   // hold a prefix nobody uses now, not the pinned ones
+  int64_t kv_blocks_pinned = 0;   // likewise, kept until their pin expires
+  int64_t kv_blocks_bad = 0;      // their page is lost; not in the total
+  int64_t kv_blocks_evicted = 0;  // so far
 };
 
 }  // namespace scoville::device

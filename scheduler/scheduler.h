@@ -142,6 +142,10 @@ struct DeviceHealth {
   device::DeviceState state = device::DeviceState::kReady;
   // Device time of its steps beside what was predicted, percent, smoothed.
   int64_t pace_percent = 100;
+  // Prompt tokens of the requests placed on it for the first time, and those of them that its
+  // prefix cache gave.
+  int64_t prefix_query_tokens = 0;
+  int64_t prefix_hit_tokens = 0;
 };
 
 struct PoolStatus {
@@ -149,6 +153,7 @@ struct PoolStatus {
   std::vector<DeviceHealth> health;  // per device
   std::vector<int32_t> running;      // per device
   int64_t waiting = 0;
+  std::array<int64_t, kServiceClasses> waiting_by_class{};
   int64_t paused = 0;
   int64_t preemptions = 0;
   int64_t migrations = 0;

@@ -14,6 +14,7 @@ constexpr char kExamples[] =
     "  scoville run                            chat\n"
     "  scoville pool -l 1                      watch the devices\n"
     "  scoville power set 1200 --by 30s        a budget for the fleet\n"
+    "  scoville device drain 2 --migrate       take a device out, its requests move\n"
     "  scoville models --json                  for scripts\n"
     "  scoville profile show h100-sxm          an accelerator's numbers, no daemon needed\n"
     "\n"
@@ -28,6 +29,7 @@ int RunCli(int argc, char** argv) {
   DefineTokenize(&line);
   DefineModels(&line);
   DefinePool(&line);
+  DefineDevice(&line);
   DefinePower(&line);
   DefineExplain(&line);
   DefineHealth(&line);

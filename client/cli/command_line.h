@@ -90,6 +90,7 @@ void DefineRun(CommandLine* line);
 void DefineModels(CommandLine* line);
 void DefineTokenize(CommandLine* line);
 void DefinePool(CommandLine* line);
+void DefineDevice(CommandLine* line);
 void DefinePower(CommandLine* line);
 void DefineExplain(CommandLine* line);
 void DefineHealth(CommandLine* line);

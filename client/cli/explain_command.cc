@@ -25,13 +25,22 @@ std::string Describe(const v1::LiveRequest& request) {
     absl::StrAppend(&text, "\nwaits for   ", EnumText(*v1::WaitReason_descriptor(), request.wait()),
                     request.detail().empty() ? "" : ": ", request.detail());
   }
+  if (request.has_wait_bound_ns() && request.wait() > v1::WAIT_REASON_NONE) {
+    absl::StrAppend(&text, "\nat most     ",
+                    SecondsText(static_cast<double>(request.wait_bound_ns()) * 1e-9),
+                    ", as far as can be foreseen");
+  } else if (!request.unbounded().empty()) {
+    absl::StrAppend(&text, "\nno bound    ", request.unbounded());
+  }
   const v1::Energy& energy = request.energy().total();
   absl::StrAppend(
       &text, "\nage         ", SecondsText(static_cast<double>(request.age_ns()) * 1e-9),
       "\ntokens      ", request.prompt_tokens(), " prompt, ", request.output_tokens(), " output, ",
       request.computed_tokens(), " in the KV cache\nenergy      ",
       JoulesText(static_cast<double>(energy.microjoules()) * 1e-6 + energy.picojoules() * 1e-12),
-      " so far (emulated)\npreempted   ", request.preemptions(), " times\n");
+      " so far (emulated)\nblocks      ", request.shared_blocks(), " shared with others",
+      request.pinned() ? ", what it may come to need is kept for it" : "", "\npreempted   ",
+      request.preemptions(), " times, moved ", request.migrations(), " times\n");
   return Printable(text);
 }
 

@@ -34,8 +34,9 @@ bool Show(Session& session, const PoolOptions& options, const v1::PoolState& bef
     return Session::Print(JsonText(PoolJson(before, now)));
   }
   const bool redraw = options.loop_seconds && session.terminal().stdout_is_terminal;
-  return Session::Print(
-      absl::StrCat(redraw ? "\x1b[H\x1b[2J" : "", PoolText(before, now, session.terminal())));
+  return Session::Print(absl::StrCat(redraw ? "\x1b[H\x1b[2J" : "",
+                                     PoolText(before, now, session.terminal()),
+                                     RequestsText(now, session.terminal())));
 }
 
 int Pool(Session& session, const PoolOptions& options) {
@@ -67,12 +68,12 @@ void DefinePool(CommandLine* line) {
   auto options = std::make_shared<PoolOptions>();
   line->Add("pool", "Show the devices of the pool", "Pool",
             "  scoville pool\n"
-            "  scoville pool -l 1\n"
+            "  scoville pool -l 1 --requests\n"
             "  scoville pool --json --requests\n")
       .Number("-l,--loop", &options->loop_seconds,
               "Again every so many seconds, 0.1 to 60 (default: once)")
       .Between(0.1, 60)
-      .Flag("--requests", &options->requests, "With --json: also the live requests")
+      .Flag("--requests", &options->requests, "Also the live requests")
       .Run([options](Session& session) { return Pool(session, *options); });
 }
 

@@ -76,6 +76,36 @@ std::string WattsOfCap(int64_t power_milliwatts, int64_t cap_milliwatts) {
                          static_cast<double>(cap_milliwatts) * 1e-3);
 }
 
+TableCell PaceCell(const v1::Device& device) {
+  return {absl::StrCat(device.pace_percent(), " %"),
+          device.pace_percent() > 150 ? Style::kYellow : Style::kPlain};
+}
+
+// The share of prompt tokens that prefixes cached before gave.
+std::string HitText(const v1::Device& device) {
+  return device.prefix_query_tokens() == 0
+             ? "-"
+             : absl::StrFormat("%.0f %%", 100.0 * static_cast<double>(device.prefix_hit_tokens()) /
+                                              static_cast<double>(device.prefix_query_tokens()));
+}
+
+std::string CountOf(uint64_t count) { return CompactText(static_cast<int64_t>(count)); }
+
+// What waiting comes to.
+std::string WaitText(const v1::LiveRequest& request) {
+  if (request.wait() <= v1::WAIT_REASON_NONE) {
+    return "";
+  }
+  std::string text = EnumText(*v1::WaitReason_descriptor(), request.wait());
+  if (request.has_wait_bound_ns()) {
+    absl::StrAppend(&text, ", at most ",
+                    SecondsText(static_cast<double>(request.wait_bound_ns()) * 1e-9));
+  } else if (!request.unbounded().empty()) {
+    absl::StrAppend(&text, ", ", request.unbounded());
+  }
+  return text;
+}
+
 std::vector<TableCell> DeviceRow(const v1::Device& device, const Work& work, double seconds) {
   const std::string state = EnumText(*v1::DeviceState_descriptor(), device.state());
   const double per_token = work.joules / work.output_tokens;
@@ -90,6 +120,7 @@ std::vector<TableCell> DeviceRow(const v1::Device& device, const Work& work, dou
           {absl::StrCat(CompactText(static_cast<int64_t>(device.kv_blocks_used())), " / ",
                         CompactText(static_cast<int64_t>(device.kv_blocks_total())))},
           {absl::StrCat(device.running())},
+          PaceCell(device),
           {QuotientText(work.output_tokens, seconds)},
           {work.output_tokens > 0 ? JoulesText(per_token) : "-"}};
 }
@@ -102,13 +133,21 @@ std::vector<std::string> Title(const v1::PoolState& before, const v1::PoolState&
     running += device.running();
   }
   const Work work = Difference(WorkOf(before), WorkOf(now));
-  return {absl::StrCat("scoville ", now.version(), now.emulated() ? " EMULATED" : "",
-                       now.draining() ? " DRAINING" : ""),
-          WattsOfCap(power, now.budget_milliwatts()),
-          absl::StrCat(QuotientText(work.output_tokens, SecondsBetween(before, now)), " tokens/s"),
-          absl::StrCat(QuotientText(work.output_tokens, work.joules), " tokens/s/W"),
-          absl::StrCat("running ", running),
-          absl::StrCat("waiting ", now.waiting())};
+  std::vector<std::string> title = {
+      absl::StrCat("scoville ", now.version(), now.emulated() ? " EMULATED" : "",
+                   now.draining() ? " DRAINING" : ""),
+      WattsOfCap(power, now.budget_milliwatts()),
+      absl::StrCat(QuotientText(work.output_tokens, SecondsBetween(before, now)), " tokens/s"),
+      absl::StrCat(QuotientText(work.output_tokens, work.joules), " tokens/s/W"),
+      absl::StrCat("running ", running),
+      absl::StrCat("waiting ", now.waiting())};
+  if (now.migrations() > 0) {
+    title.push_back(absl::StrCat("migrations ", now.migrations()));
+  }
+  if (now.devices_lost() > 0) {
+    title.push_back(absl::StrCat("lost so far ", now.devices_lost()));
+  }
+  return title;
 }
 
 // Says why tokens/s and watts do not divide to tokens/s/W where the host cannot keep up: devices
@@ -139,6 +178,7 @@ std::string PoolText(const v1::PoolState& before, const v1::PoolState& now,
                {.heading = "Temp", .right = true, .optional = true},
                {.heading = "KV blocks", .right = true},
                {.heading = "Running", .right = true},
+               {.heading = "Pace", .right = true, .optional = true},
                {.heading = "Tokens/s", .right = true},
                {.heading = "J/token", .right = true, .optional = true}});
   table.SetTitle(Title(before, now));
@@ -153,6 +193,72 @@ std::string PoolText(const v1::PoolState& before, const v1::PoolState& now,
       "): ", CountText(static_cast<int64_t>(total.output_tokens)), " output tokens, ",
       JoulesText(total.joules), ", ", QuotientText(total.output_tokens, total.joules),
       " tokens/s/W.\n", LagText(before, now));
+}
+
+std::string DevicesText(const v1::PoolState& pool, const Terminal& terminal) {
+  Table table({{.heading = "ID", .right = true},
+               {.heading = "Profile", .flexible = true},
+               {.heading = "State"},
+               {.heading = "Model", .flexible = true, .optional = true},
+               {.heading = "Running", .right = true},
+               {.heading = "Pace", .right = true},
+               {.heading = "KV used", .right = true},
+               {.heading = "Cached", .right = true},
+               {.heading = "Pinned", .right = true, .optional = true},
+               {.heading = "Bad", .right = true},
+               {.heading = "Total", .right = true},
+               {.heading = "Prefix hits", .right = true, .optional = true}});
+  for (const v1::Device& device : pool.devices()) {
+    table.AddRow(
+        {{absl::StrCat(device.id())},
+         {device.chips() > 1 ? absl::StrCat(device.chips(), "x ", device.profile())
+                             : device.profile()},
+         {EnumText(*v1::DeviceState_descriptor(), device.state()), StateStyle(device.state())},
+         {device.model()},
+         {absl::StrCat(device.running())},
+         PaceCell(device),
+         {CountOf(device.kv_blocks_used())},
+         {CountOf(device.kv_blocks_cached())},
+         {CountOf(device.kv_blocks_pinned())},
+         {CountOf(device.kv_blocks_bad()),
+          device.kv_blocks_bad() > 0 ? Style::kYellow : Style::kPlain},
+         {CountOf(device.kv_blocks_total())},
+         {HitText(device)}});
+  }
+  return table.Render(terminal);
+}
+
+std::string RequestsText(const v1::PoolState& pool, const Terminal& terminal) {
+  if (pool.requests().empty()) {
+    return "";
+  }
+  Table table({{.heading = "Request", .flexible = true},
+               {.heading = "Phase"},
+               {.heading = "On", .right = true},
+               {.heading = "Ahead", .right = true, .optional = true},
+               {.heading = "Age", .right = true},
+               {.heading = "Prompt", .right = true},
+               {.heading = "Output", .right = true},
+               {.heading = "Shared", .right = true, .optional = true},
+               {.heading = "Pinned", .optional = true},
+               {.heading = "Preempted", .right = true, .optional = true},
+               {.heading = "Moved", .right = true, .optional = true},
+               {.heading = "Waits for", .flexible = true}});
+  for (const v1::LiveRequest& r : pool.requests()) {
+    table.AddRow({{r.request_id()},
+                  {EnumText(*v1::RequestPhase_descriptor(), r.phase())},
+                  {r.has_device() ? absl::StrCat(r.device()) : "-"},
+                  {absl::StrCat(r.rank())},
+                  {SecondsText(static_cast<double>(r.age_ns()) * 1e-9)},
+                  {CountOf(r.prompt_tokens())},
+                  {CountOf(r.output_tokens())},
+                  {CountOf(r.shared_blocks())},
+                  {r.pinned() ? "yes" : ""},
+                  {absl::StrCat(r.preemptions())},
+                  {absl::StrCat(r.migrations())},
+                  {WaitText(r)}});
+  }
+  return table.Render(terminal);
 }
 
 Json PoolJson(const v1::PoolState& before, const v1::PoolState& now) {

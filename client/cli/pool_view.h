@@ -19,6 +19,12 @@ namespace scoville::client {
 std::string PoolText(const v1::PoolState& before, const v1::PoolState& now,
                      const Terminal& terminal);
 
+// What is the matter with each device, without rates.
+std::string DevicesText(const v1::PoolState& pool, const Terminal& terminal);
+
+// Live requests and what each waits for; empty if there are none.
+std::string RequestsText(const v1::PoolState& pool, const Terminal& terminal);
+
 nlohmann::ordered_json PoolJson(const v1::PoolState& before, const v1::PoolState& now);
 
 }  // namespace scoville::client

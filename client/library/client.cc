@@ -192,6 +192,26 @@ absl::StatusOr<v1::SetDevicePowerCapResponse> Client::SetDevicePowerCap(
   return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::SetDevicePowerCap, request, options);
 }
 
+absl::StatusOr<v1::DrainDeviceResponse> Client::DrainDevice(const v1::DrainDeviceRequest& request,
+                                                            const CallOptions& options) {
+  return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::DrainDevice, request, options);
+}
+
+absl::StatusOr<v1::ReturnDeviceResponse> Client::ReturnDevice(
+    const v1::ReturnDeviceRequest& request, const CallOptions& options) {
+  return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::ReturnDevice, request, options);
+}
+
+absl::StatusOr<v1::FenceDeviceResponse> Client::FenceDevice(const v1::FenceDeviceRequest& request,
+                                                            const CallOptions& options) {
+  return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::FenceDevice, request, options);
+}
+
+absl::StatusOr<v1::InjectFaultResponse> Client::InjectFault(const v1::InjectFaultRequest& request,
+                                                            const CallOptions& options) {
+  return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::InjectFault, request, options);
+}
+
 absl::StatusOr<Health> Client::CheckHealth(absl::string_view service, const CallOptions& options) {
   grpc::health::v1::HealthCheckRequest request;
   request.set_service(std::string(service));

@@ -35,14 +35,22 @@ class ChatRequest;
 class Chunk;
 class DetokenizeRequest;
 class DetokenizeResponse;
+class DrainDeviceRequest;
+class DrainDeviceResponse;
 class ExplainRequest;
 class ExplainResponse;
+class FenceDeviceRequest;
+class FenceDeviceResponse;
 class Final;
 class GenerateRequest;
 class GetPoolRequest;
 class GetPowerBudgetResponse;
+class InjectFaultRequest;
+class InjectFaultResponse;
 class ListModelsResponse;
 class PoolState;
+class ReturnDeviceRequest;
+class ReturnDeviceResponse;
 class SetDevicePowerCapRequest;
 class SetDevicePowerCapResponse;
 class SetPowerBudgetRequest;
@@ -108,6 +116,16 @@ class Client {
   absl::StatusOr<v1::GetPowerBudgetResponse> GetPowerBudget(const CallOptions& options);
   absl::StatusOr<v1::SetDevicePowerCapResponse> SetDevicePowerCap(
       const v1::SetDevicePowerCapRequest& request, const CallOptions& options);
+
+  absl::StatusOr<v1::DrainDeviceResponse> DrainDevice(const v1::DrainDeviceRequest& request,
+                                                      const CallOptions& options);
+  absl::StatusOr<v1::ReturnDeviceResponse> ReturnDevice(const v1::ReturnDeviceRequest& request,
+                                                        const CallOptions& options);
+  absl::StatusOr<v1::FenceDeviceResponse> FenceDevice(const v1::FenceDeviceRequest& request,
+                                                      const CallOptions& options);
+  // Refused unless the daemon was started for it.
+  absl::StatusOr<v1::InjectFaultResponse> InjectFault(const v1::InjectFaultRequest& request,
+                                                      const CallOptions& options);
 
   // Of grpc.health.v1: "" is the whole daemon, "model/<id>" a model.
   absl::StatusOr<Health> CheckHealth(absl::string_view service, const CallOptions& options);

@@ -412,6 +412,8 @@ bool Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
   }
   if (!live->record.was_scheduled) {
     live->record.cached_tokens = std::min(live->computed, live->record.prompt_tokens);
+    slot.prefix_query_tokens += live->record.prompt_tokens;
+    slot.prefix_hit_tokens += live->record.cached_tokens;
   }
   live->high_water = std::max(live->high_water, live->computed);
   live->key = waiting_.Take(live->id());

@@ -91,6 +91,8 @@ class Scheduler::Impl {
     std::vector<RequestId> members;              // of the step under way
     std::optional<RankKey> next_decode;  // whose turn it is where a step holds not all decodes
     double token_ratio = 0.7;            // of JoinPolicy::kNewTokenRatio
+    int64_t prefix_query_tokens = 0;     // prompts placed here first
+    int64_t prefix_hit_tokens = 0;       // of those, what the prefix cache gave
     int64_t pace_percent = 100;          // time of its steps beside the predicted, smoothed
     // Why the device's next step does not begin yet; kNone: nothing holds it.
     device::DelayCause delay = device::DelayCause::kNone;

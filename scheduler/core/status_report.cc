@@ -20,10 +20,15 @@ PoolStatus Scheduler::Impl::Status() const {
           slot.running.empty() ? device::DeviceState::kDrained : device::DeviceState::kDraining;
     }
     health.pace_percent = slot.pace_percent;
+    health.prefix_query_tokens = slot.prefix_query_tokens;
+    health.prefix_hit_tokens = slot.prefix_hit_tokens;
     status.devices.back().state = health.state;
     status.health.push_back(health);
   }
   status.waiting = waiting_.size() + waiting_for_leaders_;
+  for (size_t i = 0; i < kServiceClasses; ++i) {
+    status.waiting_by_class[i] = waiting_.size(static_cast<ServiceClass>(i));
+  }
   status.paused = paused_;
   status.preemptions = preemptions_;
   status.migrations = migrations_;

@@ -71,6 +71,9 @@ struct ServerConfig {
     std::string level = "info";
     std::string format = "auto";  // text on a terminal, else json
   };
+  struct Faults {
+    bool enabled = false;  // InjectFault is answered, not refused
+  };
   struct Compute {
     int64_t lanes = 0;  // worker threads of the functional executor; zero: one per core
   };
@@ -83,6 +86,7 @@ struct ServerConfig {
   Limits limits;
   Drain drain;
   Log log;
+  Faults faults;
   Compute compute;
 };
 

@@ -200,6 +200,8 @@ void BindOperation(ServerConfig* c, std::vector<Setting>* s) {
       .Allow({"trace", "debug", "info", "warn", "error"});
   s->emplace_back("log.format", &c->log.format, "auto: text on a terminal, else json")
       .Allow({"auto", "text", "json"});
+  s->emplace_back("faults.enabled", &c->faults.enabled,
+                  "let clients kill, hang and slow emulated devices, for tests of what follows");
   s->emplace_back("compute.lanes", &c->compute.lanes,
                   "worker threads of the functional executor; 0: one per core")
       .Range(0, 1024);

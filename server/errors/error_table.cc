@@ -24,6 +24,8 @@ constexpr std::array<ErrorRow, kErrorReasons> kTable = {{
      RetryRule::kNo},
     {R::kRequestNotFound, "REQUEST_NOT_FOUND", C::kNotFound, 404, kInvalidType, "request_not_found",
      RetryRule::kNo},
+    {R::kDeviceNotFound, "DEVICE_NOT_FOUND", C::kNotFound, 404, kInvalidType, "device_not_found",
+     RetryRule::kNo},
     {R::kBodyTooLarge, "BODY_TOO_LARGE", C::kResourceExhausted, 413, kInvalidType, "body_too_large",
      RetryRule::kNo},
     {R::kQueueFull, "QUEUE_FULL", C::kResourceExhausted, 429, kRateType, "queue_full",
@@ -48,6 +50,10 @@ constexpr std::array<ErrorRow, kErrorReasons> kTable = {{
      "deadline_exceeded", RetryRule::kNo},
     {R::kCancelled, "CANCELLED", C::kCancelled, 499, kInvalidType, "cancelled",
      RetryRule::kNotARefusal},
+    {R::kWrongState, "WRONG_STATE", C::kFailedPrecondition, 409, kInvalidType, "wrong_state",
+     RetryRule::kNo},
+    {R::kFaultsDisabled, "FAULTS_DISABLED", C::kFailedPrecondition, 409, kInvalidType,
+     "faults_disabled", RetryRule::kNo},
     {R::kInternal, "INTERNAL", C::kInternal, 500, kServerType, "internal", RetryRule::kNo},
 }};
 

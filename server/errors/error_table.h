@@ -28,6 +28,7 @@ enum class ErrorReason : uint8_t {
   kUnsupportedFeature,
   kModelNotFound,
   kRequestNotFound,
+  kDeviceNotFound,
   kBodyTooLarge,
   kQueueFull,
   kQuota,
@@ -40,9 +41,11 @@ enum class ErrorReason : uint8_t {
   kDeviceLost,
   kDeadlineExceeded,
   kCancelled,
+  kWrongState,
+  kFaultsDisabled,
   kInternal,
 };
-inline constexpr size_t kErrorReasons = 19;
+inline constexpr size_t kErrorReasons = 22;
 
 enum class RetryRule : uint8_t {
   kNo,

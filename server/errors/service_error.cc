@@ -126,6 +126,30 @@ ServiceError RequestNotFound(absl::string_view request_id) {
   return error;
 }
 
+ServiceError DeviceNotFound(int64_t device, absl::string_view message) {
+  ServiceError error;
+  error.reason = ErrorReason::kDeviceNotFound;
+  error.message = std::string(message);
+  error.resource_type = "device";
+  error.resource_name = absl::StrCat(device);
+  return error;
+}
+
+ServiceError WrongState(absl::string_view message) {
+  ServiceError error;
+  error.reason = ErrorReason::kWrongState;
+  error.message = std::string(message);
+  return error;
+}
+
+ServiceError FaultsDisabled() {
+  ServiceError error;
+  error.reason = ErrorReason::kFaultsDisabled;
+  error.message =
+      "this daemon takes no fault injection; start it with --enable-fault-injection for that";
+  return error;
+}
+
 ServiceError ServerDraining() {
   ServiceError error;
   error.reason = ErrorReason::kServerDraining;

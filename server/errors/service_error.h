@@ -43,6 +43,10 @@ ServiceError InvalidField(absl::string_view field, absl::string_view description
 ServiceError UnsupportedFeature(absl::string_view field, absl::string_view description);
 ServiceError ModelNotFound(absl::string_view asked, absl::string_view served);
 ServiceError RequestNotFound(absl::string_view request_id);
+// An operator's command names a device that is not there, or that is not in the state for it.
+ServiceError DeviceNotFound(int64_t device, absl::string_view message);
+ServiceError WrongState(absl::string_view message);
+ServiceError FaultsDisabled();
 ServiceError ServerDraining();
 // Too many bytes of long prompts wait to be tokenised.
 ServiceError PromptQueueFull(Bytes waiting, Bytes limit);

@@ -24,6 +24,10 @@ constexpr std::array<MethodName, kMethods> kNames = {{
     {kPool, "SetPowerBudget", "unary"},
     {kPool, "GetPowerBudget", "unary"},
     {kPool, "SetDevicePowerCap", "unary"},
+    {kPool, "DrainDevice", "unary"},
+    {kPool, "ReturnDevice", "unary"},
+    {kPool, "FenceDevice", "unary"},
+    {kPool, "InjectFault", "unary"},
 }};
 
 constexpr std::array<const char*, 17> kCodes = {

@@ -25,8 +25,12 @@ enum class Method : uint8_t {
   kSetPowerBudget,
   kGetPowerBudget,
   kSetDevicePowerCap,
+  kDrainDevice,
+  kReturnDevice,
+  kFenceDevice,
+  kInjectFault,
 };
-inline constexpr size_t kMethods = 11;
+inline constexpr size_t kMethods = 15;
 
 class CallStats {
  public:

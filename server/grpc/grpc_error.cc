@@ -79,6 +79,13 @@ google::rpc::Status Build(const ServiceError& error, size_t violations) {
     violation->set_description(Cut(error.message, kMaxDescription));
     out.add_details()->PackFrom(quota);
   }
+  if (error.reason == ErrorReason::kWrongState || error.reason == ErrorReason::kFaultsDisabled) {
+    google::rpc::PreconditionFailure failure;
+    auto* violation = failure.add_violations();
+    violation->set_type(error.row().name);
+    violation->set_description(Cut(error.message, kMaxDescription));
+    out.add_details()->PackFrom(failure);
+  }
   if (error.retry_after > Duration()) {
     AddRetry(error.retry_after, &out);
   }

@@ -94,6 +94,7 @@ class GrpcServer::Impl {
     ArmUnaryCalls(&services_, &shared_, kArmedUnary);
     ArmWatchCalls(&services_, &shared_, kArmedUnary);
     ArmPowerCalls(&services_, &shared_, kArmedUnary);
+    ArmDeviceCalls(&services_, &shared_, kArmedUnary);
     for (const auto& thread : shared_.threads) {
       thread->Start();
     }

@@ -63,7 +63,7 @@ v1::RequestPhase PhaseOf(scheduler::Phase phase) {
   return v1::REQUEST_PHASE_UNSPECIFIED;
 }
 
-void FillDevice(const device::DeviceStatus& status, v1::Device* out) {
+void FillStatus(const device::DeviceStatus& status, v1::Device* out) {
   out->set_id(status.id.value);
   out->set_state(StateOf(status.state));
   out->set_busy(status.busy);
@@ -77,6 +77,10 @@ void FillDevice(const device::DeviceStatus& status, v1::Device* out) {
   out->set_temperature_celsius(status.temperature_celsius);
   out->set_kv_blocks_total(static_cast<uint64_t>(status.kv_blocks_total));
   out->set_kv_blocks_used(static_cast<uint64_t>(status.kv_blocks_used));
+  out->set_kv_blocks_cached(static_cast<uint64_t>(status.kv_blocks_cached));
+  out->set_kv_blocks_pinned(static_cast<uint64_t>(status.kv_blocks_pinned));
+  out->set_kv_blocks_bad(static_cast<uint64_t>(status.kv_blocks_bad));
+  out->set_kv_blocks_evicted(static_cast<uint64_t>(status.kv_blocks_evicted));
   out->set_steps(static_cast<uint64_t>(status.steps));
   out->set_busy_ns(status.busy_time.value());
   out->set_idle_ns(status.idle_time.value());
@@ -85,24 +89,48 @@ void FillDevice(const device::DeviceStatus& status, v1::Device* out) {
 
 }  // namespace
 
+PoolSnapshot TakePoolSnapshot(CallContext* shared, bool include_requests) {
+  PoolSnapshot snapshot;
+  const scheduler::Scheduler& scheduler = shared->engine->scheduler();
+  snapshot.status = scheduler.Status();
+  if (include_requests) {
+    snapshot.requests = scheduler.Requests(kMaxListedRequests);
+  }
+  if (shared->deployment.device_tokens) {
+    for (const device::DeviceStatus& device : snapshot.status.devices) {
+      snapshot.device_tokens.push_back(shared->deployment.device_tokens(device.id.value));
+    }
+  }
+  return snapshot;
+}
+
 bool QueryPool(CallContext* shared, QueueThread* thread, bool include_requests,
                absl::AnyInvocable<void(PoolSnapshot)> done) {
   return shared->engine->Post([shared, thread, include_requests, done = std::move(done)]() mutable {
-    PoolSnapshot snapshot;
-    const scheduler::Scheduler& scheduler = shared->engine->scheduler();
-    snapshot.status = scheduler.Status();
-    if (include_requests) {
-      snapshot.requests = scheduler.Requests(kMaxListedRequests);
-    }
-    if (shared->deployment.device_tokens) {
-      for (const device::DeviceStatus& device : snapshot.status.devices) {
-        snapshot.device_tokens.push_back(shared->deployment.device_tokens(device.id.value));
-      }
-    }
+    PoolSnapshot snapshot = TakePoolSnapshot(shared, include_requests);
     thread->Post([done = std::move(done), snapshot = std::move(snapshot)]() mutable {
       done(std::move(snapshot));
     });
   });
+}
+
+void FillDevice(const PoolSnapshot& snapshot, size_t i, CallContext* shared, v1::Device* out) {
+  const scheduler::PoolStatus& status = snapshot.status;
+  FillStatus(status.devices[i], out);
+  out->set_profile(shared->deployment.profile);
+  out->set_chips(static_cast<uint32_t>(shared->deployment.chips_per_device));
+  out->set_model(shared->model->id);
+  out->set_executor(shared->deployment.executor);
+  out->set_running(static_cast<uint32_t>(status.running[i]));
+  const scheduler::DeviceHealth& health = status.health[i];
+  out->set_state(StateOf(health.state));
+  out->set_pace_percent(static_cast<uint32_t>(health.pace_percent));
+  out->set_prefix_query_tokens(static_cast<uint64_t>(health.prefix_query_tokens));
+  out->set_prefix_hit_tokens(static_cast<uint64_t>(health.prefix_hit_tokens));
+  if (i < snapshot.device_tokens.size()) {
+    out->set_input_tokens(static_cast<uint64_t>(snapshot.device_tokens[i].first));
+    out->set_output_tokens(static_cast<uint64_t>(snapshot.device_tokens[i].second));
+  }
 }
 
 void FillPoolState(const PoolSnapshot& snapshot, CallContext* shared, v1::PoolState* out) {
@@ -114,23 +142,18 @@ void FillPoolState(const PoolSnapshot& snapshot, CallContext* shared, v1::PoolSt
   out->set_emulated(true);
   Power budget;
   for (size_t i = 0; i < status.devices.size(); ++i) {
-    v1::Device* device = out->add_devices();
-    FillDevice(status.devices[i], device);
-    device->set_profile(shared->deployment.profile);
-    device->set_chips(static_cast<uint32_t>(shared->deployment.chips_per_device));
-    device->set_model(shared->model->id);
-    device->set_executor(shared->deployment.executor);
-    device->set_running(static_cast<uint32_t>(status.running[i]));
-    if (i < snapshot.device_tokens.size()) {
-      device->set_input_tokens(static_cast<uint64_t>(snapshot.device_tokens[i].first));
-      device->set_output_tokens(static_cast<uint64_t>(snapshot.device_tokens[i].second));
-    }
+    FillDevice(snapshot, i, shared, out->add_devices());
     budget += status.devices[i].cap;
   }
   out->set_budget_milliwatts(budget.value());
   out->set_waiting(static_cast<uint64_t>(status.waiting));
   out->set_paused(static_cast<uint64_t>(status.paused));
   out->set_preemptions(static_cast<uint64_t>(status.preemptions));
+  out->set_migrations(static_cast<uint64_t>(status.migrations));
+  out->set_devices_lost(static_cast<uint64_t>(status.devices_lost));
+  for (const int64_t waiting : status.waiting_by_class) {
+    out->add_waiting_by_class(static_cast<uint64_t>(waiting));
+  }
   out->set_open_streams(static_cast<uint64_t>(shared->open_streams.load()));
   for (const scheduler::RequestStatus& request : snapshot.requests) {
     FillLiveRequest(request, status.now, out->add_requests());
@@ -152,6 +175,14 @@ void FillLiveRequest(const scheduler::RequestStatus& status, TimePoint now, v1::
   out->set_computed_tokens(static_cast<uint64_t>(status.computed_tokens));
   out->set_age_ns((now - record.arrival).value());
   out->set_preemptions(static_cast<uint32_t>(record.preemptions));
+  out->set_migrations(static_cast<uint32_t>(record.migrations));
+  if (status.unbounded.empty()) {
+    out->set_wait_bound_ns(status.wait_bound.value());
+  } else {
+    out->set_unbounded(status.unbounded);
+  }
+  out->set_pinned(status.pinned);
+  out->set_shared_blocks(static_cast<uint64_t>(status.shared_blocks));
   FillRequestEnergy(record, out->mutable_energy());
 }
 

@@ -14,6 +14,7 @@
 #include "server/grpc/call_context.h"
 
 namespace scoville::v1 {
+class Device;
 class LiveRequest;
 class PoolState;
 }  // namespace scoville::v1
@@ -28,11 +29,16 @@ struct PoolSnapshot {
 
 inline constexpr int64_t kMaxListedRequests = 1000;
 
+// On the engine thread.
+PoolSnapshot TakePoolSnapshot(CallContext* shared, bool include_requests);
+
 // Calls `done` on `thread`.
 bool QueryPool(CallContext* shared, QueueThread* thread, bool include_requests,
                absl::AnyInvocable<void(PoolSnapshot)> done);
 
 void FillPoolState(const PoolSnapshot& snapshot, CallContext* shared, v1::PoolState* out);
+// The snapshot's i-th device.
+void FillDevice(const PoolSnapshot& snapshot, size_t i, CallContext* shared, v1::Device* out);
 void FillLiveRequest(const scheduler::RequestStatus& status, TimePoint now, v1::LiveRequest* out);
 
 }  // namespace scoville::server

@@ -27,6 +27,7 @@ void CoreReader::Read(std::function<void(const CoreSnapshot&)> done) {
     snapshot->counters = observer_->counters();
     snapshot->pool = engine_->scheduler().Status();
     snapshot->budgets = engine_->fleet_power().Nodes();
+    snapshot->stuck = engine_->scheduler().CheckLiveness().stuck;
     http_->Post([this, alive, answer, snapshot] {
       if (*alive) {
         last_ = snapshot;

@@ -25,13 +25,30 @@ std::string ServingState::NotReady(TimePoint now, TimePoint last_turn) const {
   if (std::string what = NotLive(now, last_turn); !what.empty()) {
     return what;
   }
-  const TimePoint progress(progress_.load());
-  const TimePoint turn(turn_.load());
-  if (turn - progress > progress_within_) {
+  MutexLock lock(&mutex_);
+  if (!last_.no_device.empty()) {
+    return last_.no_device;
+  }
+  if (last_.now - progress_ > progress_within_) {
     return absl::StrFormat("requests run, but no step has ended for %.1f s",
-                           ToSeconds(turn - progress));
+                           ToSeconds(last_.now - progress_));
+  }
+  if (last_.now - not_stuck_at_ > progress_within_) {
+    return absl::StrFormat("stuck for %.1f s: %s", ToSeconds(last_.now - not_stuck_at_),
+                           last_.stuck);
   }
   return "";
+}
+
+void ServingState::Report(const EngineReport& report) {
+  MutexLock lock(&mutex_);
+  if (report.running == 0 || report.steps != last_.steps) {
+    progress_ = report.now;
+  }
+  if (report.stuck.empty()) {
+    not_stuck_at_ = report.now;
+  }
+  last_ = report;
 }
 
 }  // namespace scoville::server

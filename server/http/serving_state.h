@@ -2,7 +2,7 @@
 //
 // Ready: new requests are welcome (weights loaded, a step ran, not draining). Live: the engine's
 // loop turned a moment ago; overload and draining never fail it. Progressing: while requests run,
-// steps end.
+// steps end, and nothing waits for what will never come.
 //
 // Units: engine time. Ownership: borrowed by whoever answers probes. Threading: any thread.
 // Errors: none.
@@ -13,7 +13,10 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/string_view.h"
 #include "base/units.h"
+#include "server/runtime/mutex.h"
 
 namespace scoville::server {
 
@@ -39,25 +42,28 @@ class ServingState {
   }
 
   // What the engine said of itself at its last report: called about once a second.
-  void Report(TimePoint now, int64_t running, int64_t steps) {
-    if (running == 0 || steps != steps_.load()) {
-      progress_.store(now.ns());
-    }
-    steps_.store(steps);
-    turn_.store(now.ns());
-  }
+  struct EngineReport {
+    TimePoint now;
+    int64_t running = 0;
+    int64_t steps = 0;
+    std::string stuck{};      // what waits for nothing, in words; empty: all is well
+    std::string no_device{};  // why no device takes work; empty: one does
+  };
+  void Report(const EngineReport& report) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Empty if so, else what is wrong. `now` and `last_turn` are the engine's.
   std::string NotLive(TimePoint now, TimePoint last_turn) const;
-  std::string NotReady(TimePoint now, TimePoint last_turn) const;
+  std::string NotReady(TimePoint now, TimePoint last_turn) const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   const Duration progress_within_;
 
   std::atomic<ServingPhase> phase_{ServingPhase::kStarting};
-  std::atomic<int64_t> steps_{0};
-  std::atomic<int64_t> progress_{0};  // engine time when a step had ended, or nothing ran
-  std::atomic<int64_t> turn_{0};      // engine time of the last report
+
+  mutable Mutex mutex_;
+  EngineReport last_ ABSL_GUARDED_BY(mutex_);
+  TimePoint progress_ ABSL_GUARDED_BY(mutex_);      // a step had ended, or nothing ran
+  TimePoint not_stuck_at_ ABSL_GUARDED_BY(mutex_);  // nothing was stuck
 };
 
 }  // namespace scoville::server

@@ -120,6 +120,9 @@ std::optional<CommandLine> ParseCommandLine(int argc, char** argv, int* exit_cod
             ->option_text(absl::StrCat(row.type, " [", DefaultOf(settings, row.path), "]"))
             ->group(row.group));
   }
+  bool faults = false;
+  app.add_flag("--enable-fault-injection", faults,
+               "Let clients kill, hang and slow emulated devices (faults.enabled)");
   std::vector<std::string> sets;
   app.add_option("--set", sets, "Any key, several times")->option_text("KEY=VALUE");
   std::string check_file;
@@ -135,6 +138,9 @@ std::optional<CommandLine> ParseCommandLine(int argc, char** argv, int* exit_cod
     if (options[i]->count() > 0) {
       out.inputs.flags.push_back({kFlags[i].path, values[i], kFlags[i].flag});
     }
+  }
+  if (faults) {
+    out.inputs.flags.push_back({"faults.enabled", "true", "--enable-fault-injection"});
   }
   for (const std::string& text : sets) {
     if (!AddSet(text, settings, &out.inputs)) {

@@ -42,6 +42,29 @@ constexpr Duration kFlushTime = Seconds(5);
 constexpr Bytes kLongPrompts = Bytes(64 << 20);
 constexpr Duration kIdlePoll = Milliseconds(20);
 
+// Why no device takes work; empty: one does.
+std::string NoDevice(const scheduler::PoolStatus& pool) {
+  int lost = 0;
+  int drained = 0;
+  for (const scheduler::DeviceHealth& health : pool.health) {
+    switch (health.state) {
+      case device::DeviceState::kLost:
+        ++lost;
+        break;
+      case device::DeviceState::kDraining:
+      case device::DeviceState::kDrained:
+        ++drained;
+        break;
+      default:
+        return "";
+    }
+  }
+  return pool.health.empty()
+             ? ""
+             : absl::StrFormat("no device takes work: %d lost, %d draining or drained", lost,
+                               drained);
+}
+
 // How waiting for the end of all work ended.
 enum class Quiet { kYes, kTimeout, kSignal };
 
@@ -73,6 +96,8 @@ class Daemon::Impl {
   // One turn of the heartbeat, on the HTTP thread; arms the next.
   void Beat();
   void OnHeartbeat(const CoreSnapshot& core);
+  // Health checks hear of it, and the log.
+  void SayWhetherReady();
   int Drain(int signal);
   Quiet WaitUntilQuiet(Duration limit);
   void Stop();
@@ -103,6 +128,7 @@ class Daemon::Impl {
 
   // HTTP thread.
   int beats_ = 0;
+  bool said_ready_ = true;
   CoreSnapshot last_line_;
 };
 
@@ -163,6 +189,7 @@ absl::Status Daemon::Impl::StartGrpc() {
   GrpcServerOptions options;
   options.address = config_.listeners.grpc;
   options.max_request_duration = config_.limits.max_request_duration;
+  options.fault_injection = config_.faults.enabled;
   GrpcDeployment deployment;
   deployment.version = facts_.version;
   deployment.profile = facts_.profile;
@@ -277,21 +304,45 @@ void Daemon::Impl::Beat() {
 }
 
 void Daemon::Impl::OnHeartbeat(const CoreSnapshot& core) {
-  int64_t running = 0;
-  int64_t steps = 0;
+  ServingState::EngineReport report;
+  report.now = core.pool.now;
+  report.running = -core.pool.paused;
   for (size_t i = 0; i < core.pool.devices.size(); ++i) {
-    running += core.pool.running[i];
-    steps += core.pool.devices[i].steps;
+    report.running += core.pool.running[i];
+    report.steps += core.pool.devices[i].steps;
   }
-  state_.Report(core.pool.now, running - core.pool.paused, steps);
+  report.stuck = absl::StrJoin(core.stuck, "; ");
+  report.no_device = NoDevice(core.pool);
+  state_.Report(report);
   if (state_.NotLive(engine_->Now(), engine_->LastTurn()).empty()) {
     manager_.Notify("WATCHDOG=1");
   }
+  SayWhetherReady();
   if (++beats_ % kHeartbeatsPerStatusLine == 0) {
     if (const std::string line = StatusLine(last_line_, core); !line.empty()) {
       log_->Info(line);
     }
     last_line_ = core;
+  }
+}
+
+void Daemon::Impl::SayWhetherReady() {
+  if (state_.phase() != ServingPhase::kReady) {
+    return;  // the drain has said so
+  }
+  const std::string wrong = state_.NotReady(engine_->Now(), engine_->LastTurn());
+  if (wrong.empty() == said_ready_) {
+    return;
+  }
+  said_ready_ = wrong.empty();
+  grpc_->SetServing(said_ready_);
+  if (state_.phase() != ServingPhase::kReady) {
+    grpc_->SetServing(false);  // a drain began meanwhile
+  }
+  if (said_ready_) {
+    log_->Info("ready again");
+  } else {
+    log_->Error("not ready", {{"why", wrong}});
   }
 }
 

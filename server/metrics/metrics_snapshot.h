@@ -31,6 +31,7 @@ struct CoreSnapshot {
   CoreCounters counters{0};
   scheduler::PoolStatus pool;
   std::vector<scheduler::NodePowerStatus> budgets{};  // of the budget tree, parents first
+  std::vector<std::string> stuck{};                   // what waits for nothing, in words
 };
 
 // One (route, method, code) that was counted; every combination that can occur is listed from
