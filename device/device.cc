@@ -25,6 +25,27 @@ SequenceWork WorkOf(const SequenceStep& step) {
   return work;
 }
 
+std::unique_ptr<HostTier> Device::Impl::MakeHostTier(const StepPricer& pricer,
+                                                     const DeviceOptions& options) {
+  if (options.host_tier.blocks == 0 || !options.kv.prefix_cache) {
+    return nullptr;
+  }
+  HostTierOptions tier;
+  tier.capacity_blocks = options.host_tier.blocks;
+  const double token = pricer.model().kv_row_bytes_stored;
+  const double tokens = static_cast<double>(pricer.model().rules.block_tokens);
+  tier.bytes_per_block = Bytes(static_cast<int64_t>(std::ceil(token * tokens)));
+  tier.bytes_per_second = options.host_tier.bytes_per_second;
+  tier.picojoules_per_byte = options.host_tier.picojoules_per_byte;
+  return std::make_unique<HostTier>(tier);
+}
+
+KvCacheOptions Device::Impl::KvOptions(const DeviceOptions& options, HostTier* host_tier) {
+  KvCacheOptions kv = options.kv;
+  kv.evictions = host_tier;
+  return kv;
+}
+
 void Device::Impl::SettleIdle() {
   device_now_ += loop_->Now() - idle_since_;
   idle_since_ = loop_->Now();
@@ -210,8 +231,8 @@ void Device::Impl::Finish() {
     SequenceResult& result = (*results_)[i];
     const SequenceStep& step = steps_in_flight_[i];
     result.recomputed = step.recomputed;
-    result.rejected =
-        step.samples() ? step.drafts + 1 - static_cast<int64_t>(result.tokens.size()) : 0;
+    const int64_t agreed = std::max<int64_t>(0, static_cast<int64_t>(result.tokens.size()) - 1);
+    result.rejected = step.samples() ? step.drafts - agreed : 0;
     result.computed = step.count - result.rejected;
     work_[i].recomputed += result.rejected;  // computed in vain
   }
@@ -262,6 +283,10 @@ DeviceStatus Device::Impl::Status() {
   s.kv_blocks_pinned = kv_.pinned_blocks();
   s.kv_blocks_bad = kv_.bad_blocks();
   s.kv_blocks_evicted = kv_.evicted_blocks();
+  if (host_tier_ != nullptr) {
+    s.host_blocks_total = host_tier_->capacity_blocks();
+    s.host_blocks_held = host_tier_->held_blocks();
+  }
   return s;
 }
 
@@ -289,6 +314,11 @@ int32_t Device::chips() const { return static_cast<int32_t>(impl_->pricer_->mode
 BlockPool& Device::kv() { return impl_->kv_; }
 const BlockPool& Device::kv() const { return impl_->kv_; }
 bool Device::busy() const { return impl_->busy_; }
+HostTier* Device::host_tier() { return impl_->host_tier_.get(); }
+const HostTier* Device::host_tier() const { return impl_->host_tier_.get(); }
+void Device::CopyFromHost(uint32_t host_page, uint32_t page) {
+  impl_->executor_->CopyFromHost(host_page, page);
+}
 
 void Device::Kill() { impl_->Kill(); }
 void Device::Hang() { impl_->Hang(); }

@@ -26,17 +26,28 @@
 #include "device/device_power.h"
 #include "device/executor/executor.h"
 #include "device/kv/block_pool.h"
+#include "device/kv/host_tier.h"
 #include "device/physics/step_cost.h"
 #include "device/power_options.h"
 #include "device/records.h"
 
 namespace scoville::device {
 
+// Host memory behind a device's KV cache: what the cache evicts is kept there. The defaults are
+// assumptions: about what PCIe 5 with 16 lanes moves, and what moving a byte over it and through
+// DRAM takes.
+struct HostTierLimits {
+  int64_t blocks = 0;  // zero: none
+  int64_t bytes_per_second = 50'000'000'000;
+  int64_t picojoules_per_byte = 40;
+};
+
 struct DeviceOptions {
   DeviceId id{};
   PowerOptions power{};
   int64_t kv_blocks = 0;  // zero: what the chip's memory holds beside the weights
   KvCacheOptions kv{};
+  HostTierLimits host_tier{};
 };
 
 // A sequence's step as its price sees it.
@@ -67,6 +78,10 @@ class Device {
   BlockPool& kv();
   const BlockPool& kv() const;
   bool busy() const;
+  HostTier* host_tier();  // nullptr: there is none
+  const HostTier* host_tier() const;
+  // The bytes of a loaded block, when its transfer is over.
+  void CopyFromHost(uint32_t host_page, uint32_t page);
 
   // How a step's sequences are summed up.
   const ShapeRules& rules() const;

@@ -30,8 +30,14 @@ class Device::Impl {
         options_(options),
         power_(std::move(power)),
         executor_(std::move(executor)),
-        kv_(kv_blocks, pricer->model().rules.block_tokens, options.kv),
-        idle_since_(loop->Now()) {}
+        host_tier_(MakeHostTier(*pricer, options)),
+        kv_(kv_blocks, pricer->model().rules.block_tokens, KvOptions(options, host_tier_.get())),
+        idle_since_(loop->Now()) {
+    if (host_tier_ != nullptr) {
+      host_tier_->set_copy_out(
+          [this](uint32_t page, uint32_t host_page) { executor_->CopyToHost(page, host_page); });
+    }
+  }
 
   ~Impl() {
     CHECK(!busy_);
@@ -59,11 +65,15 @@ class Device::Impl {
   const std::unique_ptr<DevicePower> power_;
   const std::unique_ptr<Executor> executor_;
 
+  std::unique_ptr<HostTier> host_tier_;  // hears of the pool's evictions
   BlockPool kv_;
   bool busy_ = false;    // a step is under way as far as anyone can tell
   bool fenced_ = false;  // given up on
 
  private:
+  static std::unique_ptr<HostTier> MakeHostTier(const StepPricer& pricer,
+                                                const DeviceOptions& options);
+  static KvCacheOptions KvOptions(const DeviceOptions& options, HostTier* host_tier);
   bool drawing_step() const { return busy_ && !void_; }
   void SettleIdle();
   // The step's device time ends at `elapsed` after its begin without a result.

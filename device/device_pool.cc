@@ -87,6 +87,7 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
     device_options.power = options.power;
     device_options.kv_blocks = options.kv_blocks;
     device_options.kv = options.kv;
+    device_options.host_tier = options.host_tier;
     std::unique_ptr<Executor> executor;
     if (functional) {
       if (device_options.kv_blocks == 0) {
@@ -95,7 +96,13 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
       ASSIGN_OR_RETURN(
           auto storage,
           model::KvStorage::Create(model.config, device_options.kv_blocks, options.kv_block_size));
-      executor = std::make_unique<FunctionalExecutor>(pool->batcher_.get(), std::move(storage));
+      std::unique_ptr<model::KvStorage> host;
+      if (options.host_tier.blocks > 0) {
+        ASSIGN_OR_RETURN(host, model::KvStorage::Create(model.config, options.host_tier.blocks,
+                                                        options.kv_block_size));
+      }
+      executor = std::make_unique<FunctionalExecutor>(pool->batcher_.get(), std::move(storage),
+                                                      std::move(host));
     } else {
       executor = std::make_unique<SyntheticExecutor>(&pool->drawable_);
     }

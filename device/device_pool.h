@@ -30,6 +30,7 @@ struct PoolOptions {
       0;  // per device; zero: kDefaultFunctionalKvBlocks if functional, else what fits
   int64_t kv_block_size = 16;
   KvCacheOptions kv{.prefix_cache = true};
+  HostTierLimits host_tier;  // of each device
   int64_t max_step_tokens = 512;
   std::string operator_tables;  // directory of measured times; empty: the profile's formulas
   ExecutorKind executor = ExecutorKind::kFunctional;

@@ -107,6 +107,8 @@ struct DeviceStatus {
   int64_t kv_blocks_pinned = 0;   // likewise, kept until their pin expires
   int64_t kv_blocks_bad = 0;      // their page is lost; not in the total
   int64_t kv_blocks_evicted = 0;  // so far
+  int64_t host_blocks_total = 0;  // of the second tier
+  int64_t host_blocks_held = 0;
 };
 
 }  // namespace scoville::device

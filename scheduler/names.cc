@@ -68,6 +68,7 @@ std::vector<std::string> ServiceClassNames() { return {"interactive", "standard"
 std::vector<std::string> JoinPolicyNames() {
   return {"forecast", "prompt_fits", "new_token_ratio", "reserve"};
 }
+std::vector<std::string> CostUnitNames() { return {"tokens", "energy"}; }
 std::vector<std::string> VictimPolicyNames() { return {"least_cost", "newest"}; }
 
 }  // namespace scoville::scheduler

@@ -22,6 +22,7 @@ const char* ServiceClassName(ServiceClass service_class);
 std::vector<std::string> ServiceClassNames();
 std::vector<std::string> JoinPolicyNames();
 std::vector<std::string> VictimPolicyNames();
+std::vector<std::string> CostUnitNames();
 
 }  // namespace scoville::scheduler
 

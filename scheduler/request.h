@@ -78,6 +78,7 @@ struct RequestRecord {
   int64_t prompt_tokens = 0;
   int64_t output_tokens = 0;
   int64_t cached_tokens = 0;      // prompt tokens that the prefix cache gave
+  int64_t loaded_tokens = 0;      // that came from host memory
   int64_t recomputed_tokens = 0;  // computed again after preemptions and losses
   int64_t draft_tokens = 0;       // guessed ahead and computed
   int64_t accepted_draft_tokens = 0;

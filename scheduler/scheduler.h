@@ -37,6 +37,12 @@ enum class JoinPolicy : uint8_t {
   kReserve,        // all that it may come to need is kept (guaranteed, no preemption)
 };
 
+// What a tenant's share is counted in.
+enum class CostUnit : uint8_t {
+  kTokens,  // input tokens, and output tokens twice
+  kEnergy,  // joules attributed to its requests
+};
+
 struct SchedulerOptions {
   int64_t context = 0;  // of the model: prompt + output
   int64_t vocabulary = 0;
@@ -56,7 +62,8 @@ struct SchedulerOptions {
 
   // The order of the queue.
   QueuePolicy queue = QueuePolicy::kEdf;
-  FairnessOptions fairness{};  // cost: input tokens, and output tokens twice
+  FairnessOptions fairness{};
+  CostUnit fairness_unit = CostUnit::kTokens;
   // A request without a deadline is taken to want its first token by then: the order's ageing.
   Duration implied_deadline = Seconds(30);
   Duration class_ageing{};  // a request this old counts as one class higher; zero: never
@@ -80,6 +87,10 @@ struct SchedulerOptions {
   VictimPolicy victims = VictimPolicy::kLeastCost;
   int32_t max_preemptions = 2;  // then its blocks are kept for it
 
+  // What a request has left in the prefix cache stays there so long at least, within the tenant's
+  // quota (device::KvCacheOptions), unless sequences would have to be preempted; zero: as the cache
+  // sees fit.
+  Duration prefix_ttl{};
   std::string model_id{};     // what a prefix belongs to, with the tenant
   uint64_t cache_secret = 0;  // nobody outside can name a prefix without it
   int32_t max_drafts = 0;     // tokens guessed ahead per sequence and step; zero: none
@@ -113,6 +124,7 @@ enum class WaitReason : uint8_t {
   kClient,    // its reader is behind
   kLeader,    // another choice of the same request computes the prompt first
   kFairness,  // other tenants are ahead
+  kTransfer,  // its KV is on its way from host memory
 };
 
 enum class Phase : uint8_t { kQueued, kPrefill, kDecode };

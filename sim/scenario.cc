@@ -43,6 +43,14 @@ absl::Status ReadPool(const YamlMap& map, device::PoolOptions* pool) {
   RETURN_IF_ERROR(map.Read("kv_blocks", &pool->kv_blocks, YamlIntRange{0, 1'000'000'000}));
   RETURN_IF_ERROR(map.Read("kv_block_size", &pool->kv_block_size, YamlIntRange{1, 1'024}));
   RETURN_IF_ERROR(map.Read("prefix_cache", &pool->kv.prefix_cache));
+  ASSIGN_OR_RETURN(const YamlMap tier, map.MapOrEmpty("host_tier"));
+  RETURN_IF_ERROR(tier.Read("blocks", &pool->host_tier.blocks, YamlIntRange{0, 1'000'000'000}));
+  RETURN_IF_ERROR(tier.Read("bytes_per_second", &pool->host_tier.bytes_per_second,
+                            YamlIntRange{1'000, 1'000'000'000'000'000}));
+  RETURN_IF_ERROR(tier.Read("picojoules_per_byte", &pool->host_tier.picojoules_per_byte,
+                            YamlIntRange{0, 1'000'000}));
+  RETURN_IF_ERROR(
+      map.Read("prefix_quota_blocks", &pool->kv.pin_quota_blocks, YamlIntRange{0, 1'000'000'000}));
   RETURN_IF_ERROR(map.Read("operator_tables", &pool->operator_tables));
   size_t executor = 1;
   RETURN_IF_ERROR(map.ReadChoice("executor", {"functional", "synthetic"}, &executor));

@@ -41,6 +41,7 @@ absl::Status ReadQueue(const YamlMap& map, scheduler::SchedulerOptions* options)
   RETURN_IF_ERROR(ReadSmall(map, "max_passes", {0, 1'000'000}, &options->max_passes));
   ASSIGN_OR_RETURN(const YamlMap fairness, map.MapOrEmpty("fairness"));
   RETURN_IF_ERROR(fairness.Read("enabled", &options->fairness.enabled));
+  RETURN_IF_ERROR(ReadEnum(fairness, "unit", scheduler::CostUnitNames(), &options->fairness_unit));
   ASSIGN_OR_RETURN(const std::vector<YamlNode> weights, fairness.List("weights"));
   for (const YamlNode& node : weights) {
     ASSIGN_OR_RETURN(const YamlMap weight, node.AsMap());
@@ -62,6 +63,7 @@ absl::Status ReadPolicies(const YamlMap& map, scheduler::SchedulerOptions* optio
   RETURN_IF_ERROR(map.Read("overflow_risk", &options->overflow_risk, YamlDoubleRange{0, 0.5}));
   RETURN_IF_ERROR(ReadEnum(map, "victims", scheduler::VictimPolicyNames(), &options->victims));
   RETURN_IF_ERROR(ReadSmall(map, "max_preemptions", {0, 1'000'000}, &options->max_preemptions));
+  RETURN_IF_ERROR(ReadDuration(map, "prefix_ttl", &options->prefix_ttl));
   RETURN_IF_ERROR(ReadSmall(map, "max_drafts", {0, 64}, &options->max_drafts));
   RETURN_IF_ERROR(ReadSmall(map, "patience", {2, 1'000'000}, &options->patience));
   const std::vector<std::string> classes = scheduler::ServiceClassNames();

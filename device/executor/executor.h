@@ -70,6 +70,11 @@ class Executor {
 
   virtual ~Executor() = default;
   virtual void Execute(absl::Span<const SequenceStep> work, Done done) = 0;
+
+  // The bytes of a page to and from host memory, at once. Neither page may be written by a step
+  // under way. For executors without bytes there is nothing to do.
+  virtual void CopyToHost(uint32_t /*page*/, uint32_t /*host_page*/) {}
+  virtual void CopyFromHost(uint32_t /*host_page*/, uint32_t /*page*/) {}
 };
 
 }  // namespace scoville::device

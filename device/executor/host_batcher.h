@@ -71,16 +71,25 @@ class HostBatcher {
 // A functional device's share of the batcher: its pages.
 class FunctionalExecutor final : public Executor {
  public:
-  FunctionalExecutor(HostBatcher* batcher, std::unique_ptr<model::KvStorage> kv)
-      : batcher_(batcher), kv_(std::move(kv)) {}
+  // `host`: pages of the second tier; nullptr: there is none.
+  FunctionalExecutor(HostBatcher* batcher, std::unique_ptr<model::KvStorage> kv,
+                     std::unique_ptr<model::KvStorage> host = nullptr)
+      : batcher_(batcher), kv_(std::move(kv)), host_(std::move(host)) {}
 
   void Execute(absl::Span<const SequenceStep> work, Done done) override {
     batcher_->Enqueue(work, kv_.get(), std::move(done));
+  }
+  void CopyToHost(uint32_t page, uint32_t host_page) override {
+    host_->CopyFrom(*kv_, page, host_page);
+  }
+  void CopyFromHost(uint32_t host_page, uint32_t page) override {
+    kv_->CopyFrom(*host_, host_page, page);
   }
 
  private:
   HostBatcher* const batcher_;
   const std::unique_ptr<model::KvStorage> kv_;
+  const std::unique_ptr<model::KvStorage> host_;
 };
 
 }  // namespace scoville::device

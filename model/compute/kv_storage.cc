@@ -43,8 +43,8 @@ absl::StatusOr<std::unique_ptr<KvStorage>> KvStorage::Create(const ModelConfig& 
   return storage;
 }
 
-void KvStorage::Copy(uint32_t from, uint32_t to) {
-  std::memcpy(Page(to), Page(from), static_cast<size_t>(page_bytes_));
+void KvStorage::CopyFrom(const KvStorage& other, uint32_t from, uint32_t to) {
+  std::memcpy(Page(to), other.Page(from), static_cast<size_t>(page_bytes_));
 }
 
 KvStorage::~KvStorage() {

@@ -30,7 +30,9 @@ class KvStorage {
   int64_t block_size() const { return block_size_; }
 
   // Copies a page's bytes. Neither page may be in use by a batch that runs.
-  void Copy(uint32_t from, uint32_t to);
+  void Copy(uint32_t from, uint32_t to) { CopyFrom(*this, from, to); }
+  // The same from another storage of the same model.
+  void CopyFrom(const KvStorage& other, uint32_t from, uint32_t to);
 
   // First byte of the block's page; its inner layout is the transformer's business.
   uint8_t* Page(uint32_t block) { return base_ + static_cast<int64_t>(block) * page_bytes_; }

@@ -48,13 +48,14 @@ absl::Status Scheduler::Impl::ReturnDevice(DeviceId device) {
   RETURN_IF_ERROR(CheckDevice(device));
   DeviceSlot& slot = devices_[device.value];
   slot.draining = false;
+  slot.cordoned = false;
+  slot.pace_percent = 100;
   if (slot.lost) {
     if (slot.device->busy()) {
       slot.asked_back = true;  // the executor still reads the lost step's work
       return absl::OkStatus();
     }
     slot.lost = false;
-    slot.pace_percent = 100;
     slot.device->Repair();
     if (fleet_ != nullptr) {
       fleet_->DeviceReturned(device.value);

@@ -19,6 +19,7 @@
 #include "device/executor/executor.h"
 #include "device/kv/block_pool.h"
 #include "device/kv/block_table.h"
+#include "device/kv/host_tier.h"
 #include "device/kv/prefix_hash.h"
 #include "model/grammar/constraint.h"
 #include "scheduler/planning/planner.h"
@@ -59,6 +60,8 @@ struct LiveRequest {
   bool leaving = false;          // gives its place up when the step under way ends: evicted
   bool moving = false;           // likewise, to another device
   std::optional<Outcome> dying;  // ends with this when the step under way ends
+  device::HostLoad load;         // blocks on their way from host memory
+  TimerId load_timer;            // when they are there
   bool pinned = false;           // the blocks that it may come to need are kept for it
   int32_t held = 0;              // steps in a row that it waited for blocks
   int32_t passed = 0;            // requests that were placed before it although they came later
@@ -86,7 +89,7 @@ struct LiveRequest {
     view.left = last_token - known();
     view.drafts = drafts;
     view.held = held;
-    view.paused = paused;
+    view.paused = paused || load.size() > 0;
     view.pinned = pinned;
     if (pinned) {
       const int64_t total = (last_token + block_size - 1) / block_size;

@@ -44,6 +44,11 @@ int64_t Scheduler::Impl::Reserved(const DeviceSlot& slot) const {
   return reserved;
 }
 
+// Blocks that a newcomer may take: what is kept for later requests only if nothing else runs there.
+int64_t Scheduler::Impl::FreeFor(const DeviceSlot& slot) const {
+  return slot.device->kv().free_blocks(/*allow_pins=*/slot.running.empty()) - Reserved(slot);
+}
+
 // Of the prefix that the device holds, what others use: it takes nothing that is free.
 int64_t Scheduler::Impl::ReferencedHits(const LiveRequest& live, const DeviceSlot& slot) const {
   const int64_t hits = HitBlocks(live, slot);
@@ -54,7 +59,8 @@ bool Scheduler::Impl::FitsNow(const LiveRequest& live, const DeviceSlot& slot,
                               Obstacle* obstacle) const {
   const device::BlockPool& kv = slot.device->kv();
   if (static_cast<int32_t>(slot.running.size()) >= options_.max_running) {
-    if (obstacle->reason == WaitReason::kNone || obstacle->reason == WaitReason::kPower) {
+    if (obstacle != nullptr &&
+        (obstacle->reason == WaitReason::kNone || obstacle->reason == WaitReason::kPower)) {
       *obstacle = {WaitReason::kSlots, static_cast<int64_t>(slot.running.size()) + 1,
                    options_.max_running};
     }
@@ -64,10 +70,11 @@ bool Scheduler::Impl::FitsNow(const LiveRequest& live, const DeviceSlot& slot,
   const int64_t total = kv.BlocksFor(live.last_token);
   const int64_t needed = (live.pinned ? total : kv.BlocksFor(live.known())) - shared;
   // Those that run there are about to grow: a block each is theirs.
-  const int64_t available =
-      kv.free_blocks() - Reserved(slot) - static_cast<int64_t>(slot.running.size());
-  if (total > kv.num_blocks() || needed > available || !JoinsSafely(live, slot, needed, shared)) {
-    if (obstacle->reason != WaitReason::kKv || available > obstacle->available) {
+  const int64_t available = FreeFor(slot) - static_cast<int64_t>(slot.running.size());
+  if (total > kv.num_blocks() || needed > available ||
+      !JoinsSafely(live, slot, needed, shared, obstacle == nullptr)) {
+    if (obstacle != nullptr &&
+        (obstacle->reason != WaitReason::kKv || available > obstacle->available)) {
       *obstacle = {WaitReason::kKv, needed, std::max<int64_t>(0, available)};
     }
     return false;
@@ -76,7 +83,7 @@ bool Scheduler::Impl::FitsNow(const LiveRequest& live, const DeviceSlot& slot,
 }
 
 bool Scheduler::Impl::JoinsSafely(const LiveRequest& live, const DeviceSlot& slot,
-                                  int64_t needed_now, int64_t shared_blocks) const {
+                                  int64_t needed_now, int64_t shared_blocks, bool placing) const {
   if (slot.running.empty() || live.pinned) {
     return true;  // it fits alone, or all of it is kept for it
   }
@@ -99,7 +106,7 @@ bool Scheduler::Impl::JoinsSafely(const LiveRequest& live, const DeviceSlot& slo
     }
     case JoinPolicy::kForecast:
       return AllCanComplete(live, slot, free, shared_blocks) ||
-             ForecastAdmits(live, slot, shared_blocks);
+             ForecastAdmits(live, slot, shared_blocks, placing);
   }
   return true;
 }
@@ -128,8 +135,13 @@ ForecastRow Scheduler::Impl::RowOf(const LiveRequest& live, int64_t shared_block
 }
 
 bool Scheduler::Impl::ForecastAdmits(const LiveRequest& live, const DeviceSlot& slot,
-                                     int64_t shared_blocks) const {
+                                     int64_t shared_blocks, bool placing) const {
+  constexpr int64_t kAskAgain = 8;  // steps
   const device::BlockPool& kv = slot.device->kv();
+  const int64_t wanted = kv.BlocksFor(live.last_token) - shared_blocks;
+  if (wanted >= slot.refused_blocks && slot.steps < slot.refused_at + kAskAgain) {
+    return false;
+  }
   int64_t exclusive = 0;
   std::vector<ForecastRow> rows;
   for (const LiveRequest* other : slot.running) {
@@ -144,7 +156,12 @@ bool Scheduler::Impl::ForecastAdmits(const LiveRequest& live, const DeviceSlot& 
   }
   const int64_t shared_by_all = kv.used_blocks() - exclusive;
   const int64_t capacity = kv.num_blocks() - kv.pinned_blocks() - shared_by_all;
-  return slot.forecast->Admits(RowOf(live, shared_blocks), capacity);
+  const bool admits = slot.forecast->Admits(RowOf(live, shared_blocks), capacity);
+  if (!admits && placing) {
+    slot.refused_blocks = wanted;
+    slot.refused_at = slot.steps;
+  }
+  return admits;
 }
 
 bool Scheduler::Impl::MayBePlaced(const LiveRequest& live) const {
@@ -250,8 +267,8 @@ void Scheduler::Impl::Book(DeviceSlot& slot) {
   booking.ready = slot.takes_work();
   booking.parked = slot.device->parked();
   booking.running = static_cast<int32_t>(slot.running.size());
-  booking.used_blocks = kv.used_blocks();
-  booking.free_blocks = kv.free_blocks() - Reserved(slot);
+  booking.free_blocks = FreeFor(slot);
+  booking.used_blocks = kv.num_blocks() - booking.free_blocks;
   router_.Update(static_cast<int32_t>(index), booking);
   const TimePoint parks_at = booking.parked ? TimePoint::Max() : slot.device->ParksAt();
   if (parks_at != slot.parks_at) {
@@ -306,8 +323,7 @@ int32_t Scheduler::Impl::Route(LiveRequest* live, int32_t held_back) {
       break;
     }
     DeviceSlot& slot = devices_[static_cast<size_t>(device)];
-    Obstacle obstacle;
-    if (device != held_back && FitsNow(*live, slot, &obstacle)) {
+    if (device != held_back && FitsNow(*live, slot, nullptr)) {
       chosen = device;
       break;
     }
@@ -388,7 +404,7 @@ bool Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
   device::BlockPool& kv = slot.device->kv();
   device::BlockTable table(&kv);
   const int64_t attached = UsesCache(*live) ? table.Attach(live->hashes) : 0;
-  if (!table.Grow(live->known())) {
+  if (!table.Grow(live->known(), /*allow_pins=*/slot.running.empty())) {
     return false;  // what it shares was free to be taken, and is now needed
   }
   live->table = std::move(table);
@@ -429,6 +445,7 @@ bool Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
   live->record.device = slot.device->id();
   slot.running.insert(std::upper_bound(slot.running.begin(), slot.running.end(), live, Outranks),
                       live);
+  LoadFromHost(live, slot);
   prefilling_tokens_ += PromptLeft(*live);
   router_.Booked(static_cast<int32_t>(slot.device->id().value), loop_->Now());
   Book(slot);

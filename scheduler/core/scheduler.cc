@@ -112,7 +112,7 @@ int64_t Scheduler::Impl::LargestDeviceTokens() const {
 }
 
 Duration Scheduler::Impl::RetryAfter() const {
-  return std::clamp(end_gap_ * (waiting_.size() + 1), Milliseconds(100), Seconds(60));
+  return ends_.RetryAfter(loop_->Now(), waiting_.size() + 1, next_id_);
 }
 
 // The least time in which one device computes so many prompt tokens.
@@ -173,6 +173,9 @@ SubmitChoicesResult Scheduler::Impl::SubmitChoices(std::vector<Request> choices)
     return {{}, std::move(refusal)};
   }
   const bool was_idle = live_.empty();
+  if (was_idle) {
+    ends_.Idle(loop_->Now());
+  }
   SubmitChoicesResult result;
   std::shared_ptr<ChoiceGroup> group;
   if (choices.size() > 1) {
@@ -281,6 +284,9 @@ void Scheduler::Impl::Enqueue(LiveRequest* live) {
   entry.service_class = record.service_class;
   entry.tenant = record.tenant;
   entry.cost = record.prompt_tokens + kOutputCost * ExpectedOutput(*live);
+  if (options_.fairness_unit == CostUnit::kEnergy) {
+    entry.cost *= microjoules_per_token_;
+  }
   const Duration ttft =
       live->request.ttft_target > Duration() ? live->request.ttft_target : options_.ttft_target;
   const Duration implied = ttft > Duration() ? ttft : options_.implied_deadline;
@@ -290,6 +296,23 @@ void Scheduler::Impl::Enqueue(LiveRequest* live) {
   waiting_.Push(entry);
   if (live->request.deadline != TimePoint::Max()) {
     deadlines_.Add(live->id(), live->request.deadline, PrefillTime(live->remaining()));
+  }
+}
+
+void Scheduler::Impl::ServeTokens(LiveRequest* live, int64_t cost) {
+  if (options_.fairness_unit == CostUnit::kTokens && cost > 0) {
+    waiting_.Serve(live->id(), cost);
+  }
+}
+
+void Scheduler::Impl::ServeEnergy(LiveRequest* live, Energy energy, int64_t tokens) {
+  if (options_.fairness_unit != CostUnit::kEnergy) {
+    return;
+  }
+  waiting_.Serve(live->id(), energy.microjoules());
+  if (tokens > 0) {
+    microjoules_per_token_ =
+        std::max<int64_t>(1, (microjoules_per_token_ * 15 + energy.microjoules() / tokens) / 16);
   }
 }
 

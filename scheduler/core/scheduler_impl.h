@@ -1,9 +1,9 @@
 // The state and the steps of the scheduler; private to scheduler/. The contract is README.md.
 //
-// scheduler.cc: in and out. placement.cc: from the queue to devices. stepping.cc: one step of a
-// device, from plan to results. failures.cc: devices that are lost, drained and return.
-// power_shedding.cc: what the power budget asks of the work. status_report.cc: what can be said of
-// it all.
+// scheduler.cc: in and out. placement.cc: from the queue to devices. host_loads.cc: blocks from
+// host memory. stepping.cc: one step of a device, from plan to results. failures.cc: devices that
+// are lost, drained and return. power_shedding.cc: what the power budget asks of the work.
+// status_report.cc: what can be said of it all.
 //
 // Ownership and threading as Scheduler.
 #ifndef SCOVILLE_SCHEDULER_CORE_SCHEDULER_IMPL_H_
@@ -23,6 +23,7 @@
 #include "device/device.h"
 #include "scheduler/admission.h"
 #include "scheduler/core/live_request.h"
+#include "scheduler/forecast/drain_rate.h"
 #include "scheduler/forecast/output_lengths.h"
 #include "scheduler/forecast/overflow_forecast.h"
 #include "scheduler/observer.h"
@@ -77,18 +78,25 @@ class Scheduler::Impl {
     std::vector<LiveRequest*> running;
     bool closed = false;    // takes nothing new: the power budget lets it run empty
     bool draining = false;  // takes nothing new: an operator wants it empty
+    bool cordoned = false;  // takes nothing new: its steps take much longer than predicted
     bool lost = false;      // given up; not asked for anything until it returns
     std::unique_ptr<OverflowForecast> forecast;  // of its blocks
     mutable bool forecast_holds = false;         // its rows are those that run, as they are now
-    std::unique_ptr<device::KvEventSink> feed;   // of the router's directory
-    std::vector<device::PageCopy> new_copies;    // pages to be copied before the next step
-    std::vector<device::PageCopy> copies;        // before the one under way
-    std::vector<uint32_t> lost_pages;            // to be taken out when the step under way ends
-    bool asked_back = false;                     // returns as soon as the executor has let go
-    TimePoint parks_at = TimePoint::Max();       // its entry in parks_
-    TimerId plan;                                // pending plan event
-    TimerId watch;                               // when the step under way has taken too long
-    std::vector<RequestId> members;              // of the step under way
+    // What the forecast has refused lately: as much or more is refused without asking again until
+    // something ends there or a few steps have passed.
+    mutable int64_t refused_blocks = INT64_MAX;
+    mutable int64_t refused_at = 0;  // step
+    int64_t steps = 0;
+    std::unique_ptr<device::KvEventSink> feed;  // of the router's directory
+    std::vector<device::PageCopy> new_copies;   // pages to be copied before the next step
+    std::vector<device::PageCopy> copies;       // before the one under way
+    std::vector<uint32_t> lost_pages;           // to be taken out when the step under way ends
+    bool asked_back = false;                    // returns as soon as the executor has let go
+    TimePoint parks_at = TimePoint::Max();      // its entry in parks_
+    TimePoint link_free;                 // when the link to host memory has done what it was told
+    TimerId plan;                        // pending plan event
+    TimerId watch;                       // when the step under way has taken too long
+    std::vector<RequestId> members;      // of the step under way
     std::optional<RankKey> next_decode;  // whose turn it is where a step holds not all decodes
     double token_ratio = 0.7;            // of JoinPolicy::kNewTokenRatio
     int64_t prefix_query_tokens = 0;     // prompts placed here first
@@ -97,7 +105,7 @@ class Scheduler::Impl {
     // Why the device's next step does not begin yet; kNone: nothing holds it.
     device::DelayCause delay = device::DelayCause::kNone;
 
-    bool takes_work() const { return !closed && !draining && !lost; }
+    bool takes_work() const { return !closed && !draining && !cordoned && !lost; }
   };
   // What keeps a waiting request from a device.
   struct Obstacle {
@@ -123,6 +131,8 @@ class Scheduler::Impl {
   Duration PrefillTime(int64_t tokens) const;
   // What work on the request costs its tenant: input tokens, and output tokens twice.
   static constexpr int64_t kOutputCost = 2;
+  void ServeTokens(LiveRequest* live, int64_t cost);
+  void ServeEnergy(LiveRequest* live, Energy energy, int64_t tokens);
   static int64_t PromptLeft(const LiveRequest& live) {
     return live.running ? std::max<int64_t>(0, live.record.prompt_tokens - live.computed) : 0;
   }
@@ -139,20 +149,28 @@ class Scheduler::Impl {
   // The router knows of what is on the device now.
   void Book(DeviceSlot& slot);
   void BookParked();
+  // `obstacle`: filled where it does not; nullptr where a request is being placed.
   bool FitsNow(const LiveRequest& live, const DeviceSlot& slot, Obstacle* obstacle) const;
   bool JoinsSafely(const LiveRequest& live, const DeviceSlot& slot, int64_t needed_now,
-                   int64_t shared_blocks) const;
+                   int64_t shared_blocks, bool placing) const;
   bool AllCanComplete(const LiveRequest& live, const DeviceSlot& slot, int64_t free_blocks,
                       int64_t shared_blocks) const;
-  bool ForecastAdmits(const LiveRequest& live, const DeviceSlot& slot, int64_t shared_blocks) const;
+  bool ForecastAdmits(const LiveRequest& live, const DeviceSlot& slot, int64_t shared_blocks,
+                      bool placing) const;
   int64_t ReferencedHits(const LiveRequest& live, const DeviceSlot& slot) const;
   ForecastRow RowOf(const LiveRequest& live, int64_t shared_blocks) const;
   int64_t Reserved(const DeviceSlot& slot) const;
+  int64_t FreeFor(const DeviceSlot& slot) const;
   Energy EnergyDelta(const LiveRequest& live, const DeviceSlot& slot, const DeviceView& view,
                      int64_t prompt_tokens) const;
   void Foresee(const LiveRequest& live, int32_t device, DeviceView* view) const;
   int64_t HitBlocks(const LiveRequest& live, const DeviceSlot& slot) const;
   bool Place(LiveRequest* live, DeviceSlot& slot);
+  // Fetches from host memory what comes next of its prefix, where that beats computing it.
+  void LoadFromHost(LiveRequest* live, DeviceSlot& slot);
+  bool LoadPays(const DeviceSlot& slot, int64_t from, int64_t blocks) const;
+  void OnLoaded(LiveRequest* live);
+  void DropLoad(LiveRequest* live);
   bool UsesCache(const LiveRequest& live) const;
   void HashPrompt(LiveRequest* live) const;
   // Tells rows of lower classes to leave for a request that finds no place.
@@ -203,6 +221,7 @@ class Scheduler::Impl {
   RequestStatus StatusOf(const LiveRequest& live) const;
   void ExplainQueued(const LiveRequest& live, RequestStatus& status) const;
   void ExplainRunning(const LiveRequest& live, RequestStatus& status) const;
+  bool YoungerAhead(const LiveRequest& live, int64_t rank) const;
   void BoundWait(const LiveRequest& live, RequestStatus& status) const;
 
   EventLoop* const loop_;
@@ -237,9 +256,9 @@ class Scheduler::Impl {
   std::unique_ptr<FleetWork> fleet_work_;
   std::vector<std::unique_ptr<PowerControlledDevice>> fleet_devices_;
   std::unique_ptr<FleetPower> fleet_;
-  // For retry_after: when requests last ended, and the smoothed gap between two ends.
-  TimePoint last_end_;
-  Duration end_gap_ = Milliseconds(100);
+  DrainRate ends_{DrainOptions{}};  // of requests, for retry_after
+  // Energy of a unit of cost in tokens, smoothed, in microjoules: what a request is taken to spend.
+  int64_t microjoules_per_token_ = 1;
 };
 
 }  // namespace scoville::scheduler

@@ -125,6 +125,19 @@ void Scheduler::Impl::ExplainQueued(const LiveRequest& live, RequestStatus& stat
     status.wait = WaitReason::kOrder;
     status.detail = absl::StrFormat("%d requests are ahead", status.rank);
   }
+  if (status.rank > 0 && YoungerAhead(live, status.rank)) {
+    status.wait = WaitReason::kFairness;
+    status.detail +=
+        "; some came later, of a higher class, an earlier deadline or a tenant that "
+        "has had less";
+  }
+}
+
+bool Scheduler::Impl::YoungerAhead(const LiveRequest& live, int64_t rank) const {
+  constexpr int64_t kMostLookedAt = 256;
+  std::vector<uint64_t> ahead;
+  waiting_.Peek(std::min(rank, kMostLookedAt), &ahead);
+  return std::any_of(ahead.begin(), ahead.end(), [&](uint64_t id) { return id > live.id(); });
 }
 
 // What is ahead of it, served at the rate at which the pool ends requests.
@@ -168,6 +181,12 @@ void Scheduler::Impl::ExplainRunning(const LiveRequest& live, RequestStatus& sta
   if (live.in_step) {
     return;
   }
+  if (live.load.size() > 0) {
+    status.wait = WaitReason::kTransfer;
+    status.detail =
+        absl::StrFormat("%d blocks are on their way from host memory", live.load.size());
+    return;
+  }
   if (live.paused) {
     status.wait = WaitReason::kClient;
     status.detail = "the reader is behind; the sequence goes on when it has caught up";
@@ -209,8 +228,9 @@ Liveness Scheduler::Impl::CheckLiveness() const {
   bool something_runs = place_.operator bool();
   for (const DeviceSlot& slot : devices_) {
     const std::string name = absl::StrFormat("device %d", slot.device->id().value);
-    const bool runnable = std::any_of(slot.running.begin(), slot.running.end(),
-                                      [](const LiveRequest* live) { return !live->paused; });
+    const bool runnable = std::any_of(
+        slot.running.begin(), slot.running.end(),
+        [](const LiveRequest* live) { return !live->paused && live->load.size() == 0; });
     something_runs = something_runs || !slot.running.empty();
     if (slot.lost || !runnable) {
       continue;
@@ -230,8 +250,13 @@ Liveness Scheduler::Impl::CheckLiveness() const {
   const bool takes = std::any_of(devices_.begin(), devices_.end(),
                                  [](const DeviceSlot& slot) { return slot.takes_work(); });
   if (!waiting_.empty() && !something_runs && takes && !prefill_limited_) {
+    std::vector<uint64_t> head;
+    waiting_.Peek(1, &head);
+    RequestStatus status;
+    ExplainQueued(*Find(RequestId{head.front()}), status);
     out.stuck.push_back(absl::StrFormat(
-        "%d requests wait while nothing runs and no placement is pending", waiting_.size()));
+        "%d requests wait while nothing runs and no placement is pending; the first, %d: %s",
+        waiting_.size(), head.front(), status.detail));
   }
   return out;
 }

@@ -8,6 +8,14 @@
 
 namespace scoville::scheduler {
 
+namespace {
+
+// Percent of the predicted time of its steps at which a device gets no new work, and gets it again.
+constexpr int64_t kPaceOfStraggler = 300;
+constexpr int64_t kPaceOfRecovered = 150;
+
+}  // namespace
+
 void Scheduler::Impl::SchedulePlan(DeviceSlot& slot) {
   if (slot.device->busy() || slot.plan || slot.lost) {
     return;
@@ -23,7 +31,9 @@ void Scheduler::Impl::Plan(uint32_t device) {
   const device::BlockPool& kv = slot.device->kv();
   PlanLimits limits;
   limits.max_tokens = options_.max_step_tokens;
-  limits.free_blocks = kv.free_blocks();
+  slot.device->kv().ExpirePins(loop_->Now());
+  // What is kept for later requests goes before a sequence that runs.
+  limits.free_blocks = kv.free_blocks(/*allow_pins=*/true);
   limits.block_size = kv.block_size();
   limits.victims = options_.victims;
   if (prefill_limited_) {
@@ -151,7 +161,7 @@ void Scheduler::Impl::CommitPlan(DeviceSlot& slot, const FittedStep& step) {
   for (size_t i = 0; i < planned.size(); ++i) {
     LiveRequest* live = planned[i];
     const int64_t count = step.plan.rows[i].count;
-    CHECK(live->table.Grow(live->computed + count));
+    CHECK(live->table.Grow(live->computed + count, /*allow_pins=*/true));
     if (!live->record.was_scheduled) {
       live->record.was_scheduled = true;
       live->record.scheduled = loop_->Now();
@@ -198,9 +208,11 @@ void Scheduler::Impl::TellToLeave(LiveRequest* live, DeviceSlot& slot, bool move
 
 void Scheduler::Impl::Unplace(LiveRequest* live, DeviceSlot& slot) {
   slot.running.erase(std::find(slot.running.begin(), slot.running.end(), live));
+  slot.refused_blocks = INT64_MAX;
   running_by_class_[static_cast<size_t>(live->record.service_class)] -= 1;
   live->tokens.resize(static_cast<size_t>(live->known()));
   live->drafts = 0;
+  DropLoad(live);
   live->table.Clear();
   prefilling_tokens_ -= PromptLeft(*live);
   live->running = false;
@@ -232,11 +244,14 @@ void Scheduler::Impl::Migrate(LiveRequest* live, DeviceSlot& slot) {
 void Scheduler::Impl::Commit(uint32_t device, device::StepOutcome outcome) {
   DeviceSlot& slot = devices_[device];
   loop_->Cancel(slot.watch);
+  slot.steps += 1;
   slot.copies.clear();
   observer_->OnStep(outcome.record);
   const int64_t took = (outcome.record.end - outcome.record.start - outcome.record.lag).value();
   const int64_t predicted = std::max<int64_t>(1, outcome.record.duration.value());
   slot.pace_percent = (slot.pace_percent * 7 + took * 100 / predicted) / 8;
+  // A straggler finishes what it has.
+  slot.cordoned = slot.pace_percent > (slot.cordoned ? kPaceOfRecovered : kPaceOfStraggler);
   const std::vector<RequestId> members = std::exchange(slot.members, {});
   for (size_t i = 0; i < members.size(); ++i) {
     LiveRequest* live = Find(members[i]);
@@ -291,9 +306,10 @@ void Scheduler::Impl::CommitRow(LiveRequest* live, device::SequenceResult& resul
   prefilling_tokens_ += PromptLeft(*live);
   r.recomputed_tokens += result.recomputed;
   const int64_t fresh_until = std::min(live->computed, r.prompt_tokens);
-  if (was_prompt && fresh_until > live->high_water) {
-    waiting_.Serve(live->id(), fresh_until - live->high_water);
-  }
+  const int64_t fresh = was_prompt ? std::max<int64_t>(0, fresh_until - live->high_water) : 0;
+  ServeTokens(live, fresh);
+  ServeEnergy(live, energy.prefill + energy.decode,
+              fresh + kOutputCost * static_cast<int64_t>(result.tokens.size()));
   live->high_water = std::max(live->high_water, live->computed);
   if (!result.prompt_scores.empty()) {
     live->request.sink->OnPromptScores(live->scored, result.prompt_scores);
@@ -363,7 +379,7 @@ void Scheduler::Impl::TakeToken(LiveRequest* live, const model::SampledToken& to
     r.first_token = now;
   }
   r.last_token = now;
-  waiting_.Serve(live->id(), kOutputCost);
+  ServeTokens(live, kOutputCost);
   StableHasher hasher;
   hasher.Add(r.token_hash);
   hasher.Add(static_cast<uint64_t>(token.token));
@@ -421,6 +437,7 @@ void Scheduler::Impl::Retire(LiveRequest* live, Outcome outcome) {
   if (live->running) {
     DeviceSlot& slot = SlotOf(*live);
     slot.running.erase(std::find(slot.running.begin(), slot.running.end(), live));
+    slot.refused_blocks = INT64_MAX;
     running_by_class_[static_cast<size_t>(r.service_class)] -= 1;
     prefilling_tokens_ -= PromptLeft(*live);
     leaving_ -= live->leaving || live->moving ? 1 : 0;
@@ -434,6 +451,12 @@ void Scheduler::Impl::Retire(LiveRequest* live, Outcome outcome) {
     deadlines_.Remove(live->id());
   }
   ReleaseGroup(live);
+  DropLoad(live);
+  if (live->running && options_.prefix_ttl > Duration() && IsCompletion(outcome)) {
+    const absl::Span<const device::BlockHash> kept = live->hashes;
+    SlotOf(*live).device->kv().Pin(kept.first(static_cast<size_t>(live->published)), r.tenant,
+                                   now + options_.prefix_ttl);
+  }
   live->table.Clear();
   if (live->running) {
     Book(SlotOf(*live));
@@ -450,10 +473,7 @@ void Scheduler::Impl::Retire(LiveRequest* live, Outcome outcome) {
   }
   r.outcome = outcome;
   r.end = now;
-  // Smoothed over about eight ends; integers, so that two runs agree.
-  const Duration gap = std::min(now - last_end_, Seconds(10));
-  end_gap_ = (end_gap_ * 7 + gap) / 8;
-  last_end_ = now;
+  ends_.Drained(now, 1);
   observer_->OnRequest(r);
   live->request.sink->OnEnd(r);
   live_.erase(r.id.value);

@@ -47,6 +47,8 @@ v1::WaitReason ReasonOf(scheduler::WaitReason reason) {
       return v1::WAIT_REASON_LEADER;
     case scheduler::WaitReason::kFairness:
       return v1::WAIT_REASON_FAIRNESS;
+    case scheduler::WaitReason::kTransfer:
+      return v1::WAIT_REASON_TRANSFER;
   }
   return v1::WAIT_REASON_UNSPECIFIED;
 }

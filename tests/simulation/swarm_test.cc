@@ -72,6 +72,11 @@ class World {
     options.class_ageing = On() ? Milliseconds(Between(1, 20)) : Duration();
     options.fairness.enabled = On();
     scenario.pool.kv.prefix_cache = On();
+    scenario.pool.kv.pin_quota_blocks = On() ? Between(1, 20) : 0;
+    options.prefix_ttl = On() ? Milliseconds(Between(1, 20)) : Duration();
+    scenario.pool.host_tier.blocks = On() ? Between(1, 60) : 0;
+    scenario.pool.host_tier.bytes_per_second =
+        On() ? 50'000'000'000 : Between(1'000'000, 1'000'000'000);
     if (scenario.scheduler.routing == scheduler::RoutePolicy::kCost && On()) {
       options.routing = static_cast<scheduler::RoutePolicy>(Between(0, 5));
       options.nanoseconds_per_joule = On() ? Between(0, 1'000'000) : 0;

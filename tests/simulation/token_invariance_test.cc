@@ -102,7 +102,9 @@ class PreemptedTokens : public TokenInvarianceTest,
                         public ::testing::WithParamInterface<int64_t> {};
 
 TEST_P(PreemptedTokens, WithKvSoShortThatRequestsLoseTheirPlace) {
-  sim::Scenario scenario = FunctionalScenario(2, 24, GetParam());
+  sim::Scenario scenario = FunctionalScenario(2, 16, GetParam());
+  scenario.scheduler.join = scheduler::JoinPolicy::kPromptFits;
+  scenario.pool.kv.prefix_cache = false;
   AddCrowd(scenario);
   const sim::SimulationResult result = ExpectSameAsAlone(scenario);
   EXPECT_GT(result.records.preemptions, 0);
@@ -113,6 +115,8 @@ INSTANTIATE_TEST_SUITE_P(Sizes, PreemptedTokens, ::testing::Values(7, 64, kUnchu
 
 TEST_F(TokenInvarianceTest, TheProbesThemselvesAreAmongThePreempted) {
   sim::Scenario scenario = FunctionalScenario(1, 14, 64);
+  scenario.scheduler.victims = scheduler::VictimPolicy::kNewest;
+  scenario.scheduler.join = scheduler::JoinPolicy::kPromptFits;
   AddCrowd(scenario, 0);
   const sim::SimulationResult result = ExpectSameAsAlone(scenario);
   int preempted = 0;

@@ -63,7 +63,9 @@ TEST(SchedulerTest, JoulesAddUpExactly) {
 
 TEST(SchedulerTest, APreemptedRequestGivesTheSameTokens) {
   auto run = [](int64_t kv_blocks) {
-    Core core({.kv_blocks = kv_blocks});
+    CoreOptions options{.kv_blocks = kv_blocks};
+    options.scheduler.join = JoinPolicy::kPromptFits;
+    Core core(options);
     std::vector<std::shared_ptr<SinkLog>> logs;
     for (int i = 0; i < 6; ++i) {
       logs.push_back(std::make_shared<SinkLog>());

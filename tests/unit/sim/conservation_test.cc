@@ -104,7 +104,9 @@ TEST_F(ConservationTest, ALiveRequestIsFound) {
 }
 
 TEST(CheckDevicesTest, HoldsAfterEveryEvent) {
-  tests::Core core({.devices = 2, .kv_blocks = 12});
+  tests::CoreOptions options{.devices = 2, .kv_blocks = 12};
+  options.scheduler.join = scheduler::JoinPolicy::kPromptFits;
+  tests::Core core(options);
   std::vector<device::Device*> devices;
   for (const auto& device : core.devices) devices.push_back(device.get());
   for (int i = 0; i < 8; ++i) core.scheduler->Submit(core.NewRequest(50, 60));
