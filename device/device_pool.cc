@@ -31,6 +31,19 @@ std::vector<int32_t> DrawableTokens(const model::LoadedModel& model) {
   return tokens;
 }
 
+// With its pages, and those of its second tier if it has one.
+absl::StatusOr<std::unique_ptr<Executor>> MakeFunctional(HostBatcher* batcher,
+                                                         const model::ModelConfig& config,
+                                                         const DeviceOptions& options,
+                                                         int64_t block_size) {
+  std::unique_ptr<model::KvStorage> host;
+  if (options.host_tier.blocks > 0) {
+    ASSIGN_OR_RETURN(host, model::KvStorage::Create(config, options.host_tier.blocks, block_size));
+  }
+  ASSIGN_OR_RETURN(auto pages, model::KvStorage::Create(config, options.kv_blocks, block_size));
+  return std::make_unique<FunctionalExecutor>(batcher, std::move(pages), std::move(host));
+}
+
 }  // namespace
 
 DevicePool::DevicePool() = default;
@@ -93,16 +106,8 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
       if (device_options.kv_blocks == 0) {
         device_options.kv_blocks = kDefaultFunctionalKvBlocks;
       }
-      ASSIGN_OR_RETURN(
-          auto storage,
-          model::KvStorage::Create(model.config, device_options.kv_blocks, options.kv_block_size));
-      std::unique_ptr<model::KvStorage> host;
-      if (options.host_tier.blocks > 0) {
-        ASSIGN_OR_RETURN(host, model::KvStorage::Create(model.config, options.host_tier.blocks,
-                                                        options.kv_block_size));
-      }
-      executor = std::make_unique<FunctionalExecutor>(pool->batcher_.get(), std::move(storage),
-                                                      std::move(host));
+      ASSIGN_OR_RETURN(executor, MakeFunctional(pool->batcher_.get(), model.config, device_options,
+                                                options.kv_block_size));
     } else {
       executor = std::make_unique<SyntheticExecutor>(&pool->drawable_);
     }

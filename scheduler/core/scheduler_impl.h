@@ -1,6 +1,7 @@
 // The state and the steps of the scheduler; private to scheduler/. The contract is README.md.
 //
-// scheduler.cc: in and out. placement.cc: from the queue to devices. host_loads.cc: blocks from
+// scheduler.cc: in and out. placement.cc: from the queue to devices.
+// joining.cc: whether a device can take it. host_loads.cc: blocks from
 // host memory. stepping.cc: one step of a device, from plan to results. failures.cc: devices that
 // are lost, drained and return. power_shedding.cc: what the power budget asks of the work.
 // status_report.cc: what can be said of it all.
