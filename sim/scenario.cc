@@ -185,6 +185,39 @@ absl::Status ReadPrompt(const YamlMap& map, WrittenRequest* request) {
   return absl::OkStatus();
 }
 
+// At most one of `json_schema`, `json_object`, `regex` and `choices`.
+absl::Status ReadConstraint(const YamlMap& map, model::ConstraintSpec* constraint) {
+  using Kind = model::ConstraintSpec::Kind;
+  int given = 0;
+  const auto take = [&](absl::string_view key, Kind kind) {
+    if (map.Has(key)) {
+      ++given;
+      constraint->kind = kind;
+    }
+  };
+  take("json_schema", Kind::kJsonSchema);
+  take("json_object", Kind::kJsonObject);
+  take("regex", Kind::kRegex);
+  take("choices", Kind::kChoice);
+  bool object = false;
+  RETURN_IF_ERROR(map.Read("json_schema", &constraint->text));
+  RETURN_IF_ERROR(map.Read("json_object", &object));
+  RETURN_IF_ERROR(map.Read("regex", &constraint->text));
+  ASSIGN_OR_RETURN(const std::vector<YamlNode> choices, map.List("choices"));
+  for (const YamlNode& node : choices) {
+    ASSIGN_OR_RETURN(std::string choice, node.AsString());
+    constraint->choices.push_back(std::move(choice));
+  }
+  if (given > 1) {
+    return map.Error("regex",
+                     "a request has at most one of json_schema, json_object, regex, choices");
+  }
+  if (constraint->kind == Kind::kJsonObject && !object) {
+    constraint->kind = Kind::kNone;
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<WrittenRequest> ReadRequest(const YamlNode& node, size_t index) {
   ASSIGN_OR_RETURN(const YamlMap map, node.AsMap());
   WrittenRequest request;
@@ -203,6 +236,7 @@ absl::StatusOr<WrittenRequest> ReadRequest(const YamlNode& node, size_t index) {
   RETURN_IF_ERROR(ReadDuration(map, "cancel_after", &request.cancel_after));
   RETURN_IF_ERROR(ReadDuration(map, "deadline", &request.deadline));
   RETURN_IF_ERROR(ReadSampling(map, &request.sampling));
+  RETURN_IF_ERROR(ReadConstraint(map, &request.constraint));
   ASSIGN_OR_RETURN(const std::vector<YamlNode> stops, map.List("stop"));
   for (const YamlNode& stop : stops) {
     ASSIGN_OR_RETURN(std::string text, stop.AsString());

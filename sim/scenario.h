@@ -16,6 +16,7 @@
 #include "base/units.h"
 #include "client/workload/workload.h"
 #include "device/device_pool.h"
+#include "model/grammar/constraint.h"
 #include "model/sampling_params.h"
 #include "model/text/chat_template.h"
 #include "scheduler/scheduler.h"
@@ -35,8 +36,9 @@ struct WrittenRequest {
   bool ignore_eos = false;
   std::vector<std::string> stop;
   model::SamplingParams sampling;
-  Duration cancel_after;  // zero: never
-  Duration deadline;      // after arrival; zero: none
+  model::ConstraintSpec constraint{};  // what the answer has to match
+  Duration cancel_after;               // zero: never
+  Duration deadline;                   // after arrival; zero: none
 };
 
 // Something that happens to the run from outside.

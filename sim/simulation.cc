@@ -74,6 +74,8 @@ class Run {
 
   absl::Status Prepare();
   absl::Status MakeTraffic();
+  absl::StatusOr<std::shared_ptr<const model::CompiledConstraint>> ConstraintOf(
+      const WrittenRequest& written);
   absl::Status MakePool();
   void ScheduleArrivals(size_t index);
   void ScheduleWritten();
@@ -100,6 +102,10 @@ class Run {
   SimulationResult result_;
   std::vector<client::WorkloadRequest> workload_;
   std::vector<scheduler::Request> written_;
+  // Of written requests; equal ones share one.
+  std::shared_ptr<const model::TokenIndex> token_index_;
+  std::vector<std::pair<model::ConstraintSpec, std::shared_ptr<const model::CompiledConstraint>>>
+      constraints_;
   std::vector<Offer> offers_;
   absl::Status violation_;  // the first one a sink saw
   std::unique_ptr<device::DevicePool> pool_;
@@ -169,9 +175,32 @@ absl::Status Run::MakeTraffic() {
   }
   for (const WrittenRequest& written : scenario_.requests) {
     ASSIGN_OR_RETURN(scheduler::Request request, MakeRequest(written, model_));
+    ASSIGN_OR_RETURN(request.constraint, ConstraintOf(written));
     written_.push_back(std::move(request));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<const model::CompiledConstraint>> Run::ConstraintOf(
+    const WrittenRequest& written) {
+  if (written.constraint.kind == model::ConstraintSpec::Kind::kNone) {
+    return nullptr;
+  }
+  for (const auto& [spec, compiled] : constraints_) {
+    if (spec == written.constraint) {
+      return compiled;
+    }
+  }
+  if (token_index_ == nullptr) {
+    ASSIGN_OR_RETURN(token_index_, model::TokenIndex::Create(*model_.tokenizer));
+  }
+  auto compiled = model::CompileConstraint(written.constraint, token_index_, {});
+  if (!compiled.ok()) {
+    return absl::Status(compiled.status().code(),
+                        absl::StrCat("request '", written.id, "': ", compiled.status().message()));
+  }
+  constraints_.emplace_back(written.constraint, *compiled);
+  return compiled;
 }
 
 absl::Status Run::MakePool() {

@@ -213,6 +213,18 @@ constexpr Bad kBad[] = {
      "the functional executor needs `model`"},
     {"workload: {requests: 1}\n", "name", ""},
     {"", "name", ""},
+    {"name: x\nworkload: {requests: 1}\nevents: [{at: 1s, do: kill_device, device: 4}]\n",
+     "events[0].device", "the pool has 0 to 3"},
+    {"name: x\nworkload: {requests: 1}\nevents: [{at: 1s, do: slow_device, device: 0, percent: "
+     "9}]\n",
+     "events[0].percent", "100"},
+    {"name: x\nworkload: {requests: 1}\nevents: [{at: 1s, do: lose_pages, device: 0, pages: 3}]\n",
+     "events[0].pages", "kv_blocks"},
+    {"name: x\nworkload: {requests: 1}\nscheduler: {join: luck}\n", "scheduler.join", "forecast"},
+    {"name: x\nworkload: {requests: 1}\nscheduler: {guaranteed: [vip]}\n",
+     "scheduler.guaranteed[0]", "interactive"},
+    {"name: x\nrequests: [{text: hi, regex: a, choices: [b]}]\n", "requests[0].regex",
+     "at most one"},
     // Shapes.
     {"- a\n- b\n", "s.yaml:1:1:", ""},
     {"name: x\nworkload: 3\n", "s.yaml:2:11: workload", ""},
@@ -228,6 +240,67 @@ TEST(ScenarioTest, AMissingFileIsNamed) {
   ASSERT_FALSE(s.ok());
   EXPECT_EQ(s.status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(s.status().message()), HasSubstr("/nowhere/at/all.yaml"));
+}
+
+TEST(ScenarioTest, ReadsPoliciesFaultsAndConstraints) {
+  const auto s = ParseScenario(R"(
+name: policies
+pool: {devices: 3, kv_blocks: 100, prefix_cache: false, prefix_quota_blocks: 7, host_tier: {blocks: 9}}
+scheduler:
+  queue: fcfs
+  fairness: {enabled: false, unit: energy, weights: [{tenant: a, weight: 2}]}
+  class_ageing: 3s
+  look_ahead: 5
+  max_passes: 6
+  join: reserve
+  overflow_risk: 0.1
+  guaranteed: [interactive]
+  victims: newest
+  max_preemptions: 4
+  prefix_ttl: 2s
+  max_drafts: 3
+  routing: power_of_two
+  nanoseconds_per_joule: 17
+  patience: 20
+requests:
+  - {text: hi, regex: "[0-9]+"}
+  - {text: hi, choices: [yes, no]}
+events:
+  - {at: 1ms, do: slow_device, device: 1, percent: 250}
+  - {at: 2ms, do: lose_pages, device: 2, first_page: 4, pages: 3}
+  - {at: 3ms, do: drain_device, device: 0, migrate: true}
+)",
+                               "s.yaml");
+  ASSERT_TRUE(s.ok()) << s.status();
+  EXPECT_FALSE(s->pool.kv.prefix_cache);
+  EXPECT_EQ(s->pool.kv.pin_quota_blocks, 7);
+  EXPECT_EQ(s->pool.host_tier.blocks, 9);
+  const scheduler::SchedulerOptions& o = s->scheduler;
+  EXPECT_EQ(o.queue, scheduler::QueuePolicy::kFcfs);
+  EXPECT_FALSE(o.fairness.enabled);
+  EXPECT_EQ(o.fairness_unit, scheduler::CostUnit::kEnergy);
+  EXPECT_EQ(o.fairness.weights.at("a"), 2 * scheduler::kWeightOne);
+  EXPECT_EQ(o.class_ageing, Seconds(3));
+  EXPECT_EQ(o.look_ahead, 5);
+  EXPECT_EQ(o.max_passes, 6);
+  EXPECT_EQ(o.join, scheduler::JoinPolicy::kReserve);
+  EXPECT_EQ(o.overflow_risk, 0.1);
+  EXPECT_TRUE(o.guaranteed[0]);
+  EXPECT_FALSE(o.guaranteed[2]);
+  EXPECT_EQ(o.victims, scheduler::VictimPolicy::kNewest);
+  EXPECT_EQ(o.max_preemptions, 4);
+  EXPECT_EQ(o.prefix_ttl, Seconds(2));
+  EXPECT_EQ(o.max_drafts, 3);
+  EXPECT_EQ(o.routing, scheduler::RoutePolicy::kPowerOfTwo);
+  EXPECT_EQ(o.nanoseconds_per_joule, 17);
+  EXPECT_EQ(o.patience, 20);
+  EXPECT_EQ(s->requests[0].constraint.kind, model::ConstraintSpec::Kind::kRegex);
+  EXPECT_THAT(s->requests[1].constraint.choices, ElementsAre("yes", "no"));
+  ASSERT_EQ(s->events.size(), 3u);
+  EXPECT_EQ(s->events[0].kind, EventKind::kSlowDevice);
+  EXPECT_EQ(s->events[0].percent, 250);
+  EXPECT_THAT(s->events[1].pages, ElementsAre(4u, 5u, 6u));
+  EXPECT_TRUE(s->events[2].migrate);
 }
 
 TEST(ScenarioTest, EveryExampleIsValid) {

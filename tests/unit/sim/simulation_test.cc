@@ -26,6 +26,27 @@ SimulationResult RunChecked(const std::string& yaml) {
   return *std::move(result);
 }
 
+// Made-up tokens, too, are drawn from what the constraint leaves.
+TEST(Simulation, AWrittenRequestsAnswerMatchesItsConstraint) {
+  const SimulationResult result = RunChecked(
+      "name: constrained\npool: {devices: 2}\nscheduler: {max_drafts: 4}\nrequests:\n"
+      "  - {text: is it, choices: [certainly, never], max_tokens: 40}\n"
+      "  - {text: how many, regex: \"[1-9][0-9]{2}\", max_tokens: 40}\n"
+      "  - {text: a list, json_schema: '{\"type\":\"array\",\"items\":{\"type\":\"boolean\"},"
+      "\"minItems\":2,\"maxItems\":3}', max_tokens: 60}\n"
+      "events:\n  - {at: 1ms, do: kill_device, device: 0}\n");
+  ASSERT_EQ(result.answers.size(), 3u);
+  for (const Answer& answer : result.answers) {
+    EXPECT_EQ(answer.record.outcome, scheduler::Outcome::kStop) << answer.id;
+  }
+  EXPECT_TRUE(result.answers[0].text == "certainly" || result.answers[0].text == "never")
+      << result.answers[0].text;
+  EXPECT_EQ(result.answers[1].text.size(), 3u) << result.answers[1].text;
+  EXPECT_EQ(result.answers[1].text.find_first_not_of("0123456789"), std::string::npos);
+  EXPECT_EQ(result.answers[2].text.front(), '[') << result.answers[2].text;
+  EXPECT_EQ(result.answers[2].text.back(), ']') << result.answers[2].text;
+}
+
 // A real trace on a card whose operators were measured: every request gets its tokens, a first one
 // no sooner than its prompt takes.
 TEST(Simulation, ReplaysARequestTraceOnMeasuredOperators) {
