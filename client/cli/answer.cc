@@ -9,9 +9,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "client/cli/exit_codes.h"
-#include "client/cli/message_json.h"
 #include "client/terminal/figures.h"
 #include "client/terminal/text_width.h"
+#include "client/views/message_json.h"
 #include "nlohmann/json.hpp"
 
 namespace scoville::client {

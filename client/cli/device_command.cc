@@ -11,10 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
-#include "client/cli/message_json.h"
-#include "client/cli/pool_view.h"
 #include "client/terminal/figures.h"
 #include "client/terminal/table.h"
+#include "client/views/message_json.h"
+#include "client/views/pool_view.h"
 #include "scoville/v1/pool.pb.h"
 
 namespace scoville::client {

@@ -5,9 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
-#include "client/cli/message_json.h"
 #include "client/terminal/figures.h"
 #include "client/terminal/text_width.h"
+#include "client/views/message_json.h"
 #include "scoville/v1/pool.pb.h"
 
 namespace scoville::client {

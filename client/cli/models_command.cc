@@ -1,9 +1,9 @@
 // `scoville models`: what is served.
 #include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
-#include "client/cli/message_json.h"
 #include "client/terminal/figures.h"
 #include "client/terminal/table.h"
+#include "client/views/message_json.h"
 #include "scoville/v1/completions.pb.h"
 
 namespace scoville::client {

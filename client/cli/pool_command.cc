@@ -5,8 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
-#include "client/cli/message_json.h"
-#include "client/cli/pool_view.h"
+#include "client/views/message_json.h"
+#include "client/views/pool_view.h"
 #include "nlohmann/json.hpp"
 #include "scoville/v1/pool.pb.h"
 

@@ -13,9 +13,9 @@
 #include "base/quantity.h"
 #include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
-#include "client/cli/message_json.h"
-#include "client/cli/power_view.h"
 #include "client/terminal/figures.h"
+#include "client/views/message_json.h"
+#include "client/views/power_view.h"
 #include "scoville/v1/power.pb.h"
 
 namespace scoville::client {

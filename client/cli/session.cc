@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/error_report.h"
 #include "client/cli/exit_codes.h"
-#include "client/cli/message_json.h"
+#include "client/views/message_json.h"
 
 namespace scoville::client {
 

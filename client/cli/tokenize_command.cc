@@ -10,8 +10,8 @@
 #include "absl/strings/str_join.h"
 #include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
-#include "client/cli/message_json.h"
 #include "client/terminal/text_width.h"
+#include "client/views/message_json.h"
 #include "scoville/v1/completions.pb.h"
 
 namespace scoville::client {

@@ -260,7 +260,8 @@ bool Scheduler::Impl::PlaceOnce() {
 bool Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
   device::BlockPool& kv = slot.device->kv();
   device::BlockTable table(&kv);
-  const int64_t attached = UsesCache(*live) ? table.Attach(live->hashes) : 0;
+  const bool uses_cache = UsesCache(*live);
+  const int64_t attached = uses_cache ? table.Attach(live->hashes) : 0;
   if (!table.Grow(live->known(), /*allow_pins=*/slot.running.empty())) {
     return false;  // what it shares was free to be taken, and is now needed
   }
@@ -268,8 +269,7 @@ bool Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
   live->published = attached;
   live->computed = std::min(attached * kv.block_size(), live->known() - 1);
   if (live->computed < attached * kv.block_size()) {
-    // All of it is there, but the last row has to be computed for what follows it: into a page of
-    // its own, as the shared one is others' too.
+    // All of it is there, but the last row has to be computed for what follows it, in its own page.
     const int64_t last = attached - 1;
     std::optional<device::PageCopy> copy;
     if (!live->table.MakeWritable(last, &copy)) {
@@ -285,7 +285,7 @@ bool Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
   }
   if (!live->record.was_scheduled) {
     live->record.cached_tokens = std::min(live->computed, live->record.prompt_tokens);
-    slot.prefix_query_tokens += live->record.prompt_tokens;
+    slot.prefix_query_tokens += uses_cache ? live->record.prompt_tokens : 0;
     slot.prefix_hit_tokens += live->record.cached_tokens;
   }
   live->high_water = std::max(live->high_water, live->computed);

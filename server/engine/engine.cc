@@ -1,11 +1,13 @@
 #include "server/engine/engine.h"
 
 #include <algorithm>
+#include <future>
 #include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "scheduler/power/budget_config.h"
 #include "server/runtime/mutex.h"
@@ -16,114 +18,235 @@ namespace scoville::server {
 
 namespace {
 
-int LanesOf(const EngineOptions& options) {
-  if (options.compute_lanes > 0) {
-    return options.compute_lanes;
-  }
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+constexpr Duration kDrainPoll = Milliseconds(1);
+constexpr Duration kUnloadPoll = Milliseconds(10);
+
+int LanesOf(int asked) {
+  return asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+// Nothing of it is under way any more.
+bool Quiet(Deployment& deployment) {
+  const std::vector<device::Device*> devices = deployment.pool().devices();
+  return deployment.scheduler().idle() &&
+         std::none_of(devices.begin(), devices.end(),
+                      [](const device::Device* device) { return device->busy(); });
 }
 
 }  // namespace
 
 class Engine::Impl {
  public:
+  explicit Impl(int compute_lanes) : compute_lanes_(compute_lanes) {
+    thread_ = std::thread([this] {
+      loop_.Run();
+      for (const DeploymentPtr& deployment : deployments()) {
+        Close(*deployment);
+      }
+      compute_.reset();
+    });
+  }
+
   ~Impl() {
-    if (!thread_.joinable()) {
-      return;
-    }
     loop_.Post([this] { WindDown(); });
     thread_.join();
   }
 
-  absl::Status Start(const EngineOptions& options, const model::LoadedModel* model,
-                     scheduler::Observer* observer) {
-    thread_ = std::thread([this, options, model, observer] {
-      const absl::Status status = Build(options, *model, observer);
-      Report(status);
-      if (status.ok()) {
-        loop_.Run();
+  // `observer` may be nullptr: the deployment's own.
+  absl::StatusOr<DeploymentPtr> Add(const EngineOptions& options,
+                                    std::shared_ptr<const model::LoadedModel> model,
+                                    scheduler::Observer* observer) ABSL_LOCKS_EXCLUDED(mutex_) {
+    auto deployment = std::make_shared<Deployment>();
+    deployment->model_ = std::move(model);
+    {
+      MutexLock lock(&mutex_);
+      for (const DeploymentPtr& other : list_) {
+        if (other->id() == deployment->id()) {
+          return absl::AlreadyExistsError(
+              absl::StrCat("model '", deployment->id(), "' is served already"));
+        }
       }
-      scheduler_.reset();
-      pool_.reset();
-      compute_.reset();
-    });
-    absl::Status status = AwaitReport();
-    if (!status.ok()) {
-      thread_.join();
+      deployment->facts_.number = next_number_++;
+      list_.push_back(deployment);
     }
-    return status;
+    std::promise<absl::Status> built;
+    const bool posted = loop_.Post([&] { built.set_value(Build(options, observer, *deployment)); });
+    const absl::Status status =
+        posted ? built.get_future().get() : absl::UnavailableError("the engine is stopping");
+    if (!status.ok()) {
+      Forget(deployment.get());
+      return status;
+    }
+    return deployment;
+  }
+
+  bool Remove(const DeploymentPtr& deployment, absl::AnyInvocable<void()> gone) {
+    DeploymentState ready = DeploymentState::kReady;
+    DeploymentState loading = DeploymentState::kLoading;
+    if (!deployment->state_.compare_exchange_strong(ready, DeploymentState::kUnloading) &&
+        !deployment->state_.compare_exchange_strong(loading, DeploymentState::kUnloading)) {
+      return false;
+    }
+    return loop_.Post([this, deployment, gone = std::move(gone)]() mutable {
+      if (deployment->open()) {
+        deployment->scheduler().StartDrain();
+      }
+      CloseWhenQuiet(deployment, std::move(gone));
+    });
+  }
+
+  std::vector<DeploymentPtr> deployments() const ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(&mutex_);
+    return list_;
+  }
+
+  // Those with devices; engine thread.
+  std::vector<DeploymentPtr> open() const {
+    std::vector<DeploymentPtr> out = deployments();
+    out.erase(
+        std::remove_if(out.begin(), out.end(), [](const DeploymentPtr& d) { return !d->open(); }),
+        out.end());
+    return out;
+  }
+
+  static void SetReady(Deployment& deployment) {
+    DeploymentState loading = DeploymentState::kLoading;
+    deployment.state_.compare_exchange_strong(loading, DeploymentState::kReady);
   }
 
   RealEventLoop loop_;
-  std::unique_ptr<ComputePool> compute_;
-  std::unique_ptr<device::DevicePool> pool_;
-  std::unique_ptr<scheduler::Scheduler> scheduler_;
 
  private:
-  absl::Status Build(const EngineOptions& options, const model::LoadedModel& model,
-                     scheduler::Observer* observer) {
-    if (options.pool.executor == device::ExecutorKind::kFunctional) {
-      compute_ = std::make_unique<ThreadComputePool>(&loop_, LanesOf(options));
+  absl::Status Build(const EngineOptions& options, scheduler::Observer* observer,
+                     Deployment& deployment) {
+    const model::LoadedModel& model = deployment.model();
+    const bool functional = options.pool.executor == device::ExecutorKind::kFunctional;
+    if (functional && compute_ == nullptr) {
+      compute_ = std::make_unique<ThreadComputePool>(&loop_, LanesOf(compute_lanes_));
     }
-    ASSIGN_OR_RETURN(pool_,
+    ASSIGN_OR_RETURN(std::unique_ptr<device::DevicePool> pool,
                      device::DevicePool::Create(&loop_, options.pool, model, compute_.get()));
     scheduler::SchedulerOptions scheduler_options = options.scheduler;
     scheduler_options.context = model.config.context;
     scheduler_options.vocabulary = model.config.vocabulary;
     scheduler_options.max_step_tokens = options.pool.max_step_tokens;
+    scheduler_options.model_id = model.id;
     std::vector<Power> floors;
-    for (const device::Device* device : pool_->devices()) {
+    for (const device::Device* device : pool->devices()) {
       floors.push_back(device->power().min_cap());
     }
     RETURN_IF_ERROR(scheduler::CheckFleetPower(scheduler_options.fleet, floors));
-    scheduler_ = std::make_unique<scheduler::Scheduler>(&loop_, pool_->devices(), scheduler_options,
-                                                        observer);
+    DeploymentFacts& facts = deployment.facts_;
+    facts.model = model.id;
+    facts.profile = pool->profile().name;
+    facts.executor = functional ? "functional" : "synthetic";
+    facts.chips_per_device = options.pool.parallelism.chips;
+    facts.kv_block_size = options.pool.kv_block_size;
+    facts.overhead_watts_per_chip = pool->profile().overhead_power.value;
+    if (observer == nullptr) {
+      deployment.metrics_ = std::make_unique<MetricsObserver>(pool->devices().size());
+      observer = deployment.metrics_.get();
+    }
+    deployment.pool_ = std::move(pool);
+    deployment.scheduler_ = std::make_unique<scheduler::Scheduler>(
+        &loop_, deployment.pool_->devices(), scheduler_options, observer);
     return absl::OkStatus();
+  }
+
+  void Close(Deployment& deployment) {
+    deployment.scheduler_.reset();
+    deployment.pool_.reset();
+    deployment.state_.store(DeploymentState::kGone);
+    Forget(&deployment);
+  }
+
+  void Forget(const Deployment* deployment) ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(&mutex_);
+    list_.erase(std::remove_if(list_.begin(), list_.end(),
+                               [=](const DeploymentPtr& d) { return d.get() == deployment; }),
+                list_.end());
+  }
+
+  void CloseWhenQuiet(const DeploymentPtr& deployment, absl::AnyInvocable<void()> gone) {
+    if (!deployment->open()) {
+      return;  // the engine winds down
+    }
+    if (Quiet(*deployment)) {
+      Close(*deployment);
+      gone();
+      return;
+    }
+    loop_.RunAt(loop_.Now() + kUnloadPoll, EventClass::kEnd, 0,
+                [this, deployment, gone = std::move(gone)]() mutable {
+                  CloseWhenQuiet(deployment, std::move(gone));
+                });
   }
 
   // Ends what is left, waits for the steps under way, then stops the loop.
   void WindDown() {
-    scheduler_->StartDrain();
-    scheduler_->EndAll(scheduler::Outcome::kDraining);
-    const std::vector<device::Device*> devices = pool_->devices();
-    const bool busy = std::any_of(devices.begin(), devices.end(),
-                                  [](const device::Device* d) { return d->busy(); });
-    if (!busy && scheduler_->idle()) {
+    bool quiet = true;
+    for (const DeploymentPtr& deployment : open()) {
+      deployment->scheduler().StartDrain();
+      deployment->scheduler().EndAll(scheduler::Outcome::kDraining);
+      quiet = Quiet(*deployment) && quiet;
+    }
+    if (quiet) {
       loop_.Stop();
       return;
     }
-    loop_.RunAt(loop_.Now() + Milliseconds(1), EventClass::kEnd, 0, [this] { WindDown(); });
+    loop_.RunAt(loop_.Now() + kDrainPoll, EventClass::kEnd, 0, [this] { WindDown(); });
   }
 
-  void Report(const absl::Status& status) {
-    MutexLock lock(&mutex_);
-    built_ = status;
-    reported_.NotifyAll();
-  }
-
-  absl::Status AwaitReport() {
-    MutexLock lock(&mutex_);
-    while (!built_) {
-      reported_.Wait(&mutex_);
-    }
-    return *built_;
-  }
-
+  const int compute_lanes_;
   std::thread thread_;
-  Mutex mutex_;
-  CondVar reported_;
-  std::optional<absl::Status> built_ ABSL_GUARDED_BY(mutex_);
+
+  // Engine thread.
+  std::unique_ptr<ComputePool> compute_;
+
+  mutable Mutex mutex_;
+  std::vector<DeploymentPtr> list_ ABSL_GUARDED_BY(mutex_);
+  int64_t next_number_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
+std::unique_ptr<Engine> Engine::Start(int compute_lanes) {
+  return std::unique_ptr<Engine>(new Engine(std::make_unique<Impl>(compute_lanes)));
+}
+
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options,
                                                       const model::LoadedModel* model,
                                                       scheduler::Observer* observer) {
-  auto impl = std::make_unique<Impl>();
-  RETURN_IF_ERROR(impl->Start(options, model, observer));
-  return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+  std::unique_ptr<Engine> engine = Start(options.compute_lanes);
+  std::shared_ptr<const model::LoadedModel> borrowed(model, [](const model::LoadedModel*) {});
+  ASSIGN_OR_RETURN(const DeploymentPtr deployment,
+                   engine->impl_->Add(options, std::move(borrowed), observer));
+  engine->SetReady(deployment);
+  return engine;
+}
+
+absl::StatusOr<Engine::DeploymentPtr> Engine::Add(const EngineOptions& options,
+                                                  std::shared_ptr<const model::LoadedModel> model) {
+  return impl_->Add(options, std::move(model), nullptr);
+}
+
+void Engine::SetReady(const DeploymentPtr& deployment) { Impl::SetReady(*deployment); }
+
+bool Engine::Remove(const DeploymentPtr& deployment, absl::AnyInvocable<void()> gone) {
+  return impl_->Remove(deployment, std::move(gone));
+}
+
+std::vector<Engine::DeploymentPtr> Engine::deployments() const { return impl_->deployments(); }
+
+Engine::DeploymentPtr Engine::Find(absl::string_view id) const {
+  const std::vector<DeploymentPtr> all = deployments();
+  if (id.empty()) {
+    return all.size() == 1 ? all.front() : nullptr;
+  }
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const DeploymentPtr& d) { return d->id() == id; });
+  return found == all.end() ? nullptr : *found;
 }
 
 bool Engine::Post(absl::AnyInvocable<void()> fn) { return impl_->loop_.Post(std::move(fn)); }
@@ -136,8 +259,27 @@ void Engine::SetTurnHook(absl::AnyInvocable<void()> hook) {
 
 TimePoint Engine::Now() const { return impl_->loop_.RealNow(); }
 TimePoint Engine::LastTurn() const { return impl_->loop_.LastTurn(); }
-scheduler::Scheduler& Engine::scheduler() { return *impl_->scheduler_; }
-device::DevicePool& Engine::pool() { return *impl_->pool_; }
-scheduler::FleetPower& Engine::fleet_power() { return impl_->scheduler_->fleet(); }
+
+bool Engine::idle() const {
+  const std::vector<DeploymentPtr> open = impl_->open();
+  return std::all_of(open.begin(), open.end(),
+                     [](const DeploymentPtr& d) { return d->scheduler().idle(); });
+}
+
+void Engine::StartDrain() {
+  for (const DeploymentPtr& deployment : impl_->open()) {
+    deployment->scheduler().StartDrain();
+  }
+}
+
+void Engine::EndAll(scheduler::Outcome outcome) {
+  for (const DeploymentPtr& deployment : impl_->open()) {
+    deployment->scheduler().EndAll(outcome);
+  }
+}
+
+scheduler::Scheduler& Engine::scheduler() { return impl_->open().front()->scheduler(); }
+device::DevicePool& Engine::pool() { return impl_->open().front()->pool(); }
+scheduler::FleetPower& Engine::fleet_power() { return impl_->open().front()->fleet_power(); }
 
 }  // namespace scoville::server

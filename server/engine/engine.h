@@ -1,40 +1,60 @@
-// The core on its own thread, against the wall clock.
+// The core on its own thread, against the wall clock: one loop that several deployments share.
 //
-// Owns the engine thread, the real event loop, the compute pool, the devices and the scheduler.
-// Everything else in server/ talks to the core through Post: a callback that runs on the engine
-// thread.
+// Owns the engine thread, the real event loop, the compute pool, and of each deployment the devices
+// and the scheduler. Everything else in server/ talks to the core through Post: a callback that
+// runs on the engine thread.
 //
-// Ownership: owns all of the core; borrows the model and the observer, which outlive it. Threading:
-// Post and Now from any thread; scheduler() and pool() inside a posted callback only. Errors: Start
-// passes on what the pool refuses.
+// Ownership: owns all of the core; deployments are shared with their requests. Threading: by the
+// groups below. Errors: Start and Add pass on what a pool refuses.
 #ifndef SCOVILLE_SERVER_ENGINE_ENGINE_H_
 #define SCOVILLE_SERVER_ENGINE_ENGINE_H_
 
 #include <memory>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/units.h"
 #include "device/device_pool.h"
 #include "model/loaded_model.h"
 #include "scheduler/observer.h"
 #include "scheduler/scheduler.h"
+#include "server/engine/deployment.h"
 
 namespace scoville::server {
 
-struct EngineOptions {
-  device::PoolOptions pool;
-  scheduler::SchedulerOptions scheduler;
-  int compute_lanes = 0;  // 0: one per core
-};
-
 class Engine {
  public:
+  using DeploymentPtr = std::shared_ptr<Deployment>;
+
+  // Without deployments. `compute_lanes` as in EngineOptions.
+  static std::unique_ptr<Engine> Start(int compute_lanes);
+  // With one, ready at once, whose model and observer are the caller's and outlive the engine.
   static absl::StatusOr<std::unique_ptr<Engine>> Start(const EngineOptions& options,
                                                        const model::LoadedModel* model,
                                                        scheduler::Observer* observer);
   // Stops the loop and joins the threads; requests still live end with kDraining first.
   ~Engine();
+
+  // --- Any thread but the engine's; waits for it ---
+
+  // Builds devices for a model: loading, until SetReady. AlreadyExists if one has its id.
+  absl::StatusOr<DeploymentPtr> Add(const EngineOptions& options,
+                                    std::shared_ptr<const model::LoadedModel> model);
+
+  // --- Any thread ---
+
+  // Requests may come.
+  void SetReady(const DeploymentPtr& deployment);
+  // No more of them. What it has goes on to its end; then its devices go, and `gone` runs on the
+  // engine thread. False if it is not there, or already on its way out.
+  bool Remove(const DeploymentPtr& deployment, absl::AnyInvocable<void()> gone);
+  // Those whose devices are there, by number.
+  std::vector<DeploymentPtr> deployments() const;
+  // nullptr if there is none of that name. An empty name: the only one, nullptr if there are none
+  // or several.
+  DeploymentPtr Find(absl::string_view id) const;
 
   // Runs `fn` on the engine thread, in the order of posting. False (and `fn` is dropped) once the
   // engine is stopping.
@@ -44,12 +64,18 @@ class Engine {
   // traffic.
   void SetTurnHook(absl::AnyInvocable<void()> hook);
 
-  // Engine time, of now. Any thread.
+  // Engine time, of now.
   TimePoint Now() const;
-  // Engine time of the loop's last turn: liveness. Any thread.
+  // Engine time of the loop's last turn: liveness.
   TimePoint LastTurn() const;
 
-  // Engine thread only.
+  // --- Engine thread only ---
+
+  // Of all deployments.
+  bool idle() const;
+  void StartDrain();
+  void EndAll(scheduler::Outcome outcome);
+  // Of the first deployment. Precondition: there is one.
   scheduler::Scheduler& scheduler();
   device::DevicePool& pool();
   scheduler::FleetPower& fleet_power();

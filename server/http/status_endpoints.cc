@@ -18,6 +18,8 @@ ProcessSnapshot Process(const StatusSources& s) {
   ProcessSnapshot out;
   const TimePoint now = s.engine->Now();
   const TimePoint turn = s.engine->LastTurn();
+  out.version = s.version;
+  out.fault_injection = s.fault_injection;
   out.ready = s.state->NotReady(now, turn).empty();
   out.draining = s.state->draining();
   out.last_turn_unix_seconds = UnixSeconds() - ToSeconds(now - turn);
@@ -34,8 +36,7 @@ HttpHandler Metrics(const StatusSources& s) {
   return [s](const std::shared_ptr<HttpExchange>& exchange) {
     s.reader->Read([s, exchange](const CoreSnapshot& core) {
       MetricsSnapshot snapshot;
-      snapshot.facts = s.facts;
-      snapshot.core = core;
+      snapshot.deployments.push_back({*s.facts, core});
       snapshot.process = Process(s);
       exchange->Reply(200, kExposition, RenderMetrics(snapshot));
     });
@@ -56,7 +57,7 @@ HttpHandler Probe(const StatusSources& s, bool readiness) {
 
 HttpHandler Version(const StatusSources& s) {
   return [s](const std::shared_ptr<HttpExchange>& exchange) {
-    const nlohmann::json body = {{"version", s.facts->version},
+    const nlohmann::json body = {{"version", s.version},
                                  {"model", s.facts->model},
                                  {"executor", s.facts->executor},
                                  {"profile", s.facts->profile},
@@ -68,7 +69,7 @@ HttpHandler Version(const StatusSources& s) {
 HttpHandler Front(const StatusSources& s) {
   return [s](const std::shared_ptr<HttpExchange>& exchange) {
     const std::string body = absl::StrCat(
-        "Scoville ", s.facts->version, " serves ", s.facts->model, " (", s.facts->executor,
+        "Scoville ", s.version, " serves ", s.facts->model, " (", s.facts->executor,
         ") on emulated ", s.facts->profile, " devices.\n\n", "gRPC                  ",
         s.grpc_address, " (scoville.v1, reflection on)\n",
         "POST                  /v1/chat/completions, /v1/completions\n",

@@ -175,7 +175,6 @@ absl::Status Daemon::Impl::StartEngine() {
   observer_ = std::make_unique<MetricsObserver>(static_cast<size_t>(options.pool.devices));
   ASSIGN_OR_RETURN(engine_, Engine::Start(options, model_.get(), observer_.get()));
   const device::Profile& profile = engine_->pool().profile();
-  facts_.version = SCOVILLE_VERSION;
   facts_.model = model_->id;
   facts_.profile = profile.name;
   facts_.executor = config_.executor;
@@ -191,7 +190,7 @@ absl::Status Daemon::Impl::StartGrpc() {
   options.max_request_duration = config_.limits.max_request_duration;
   options.fault_injection = config_.faults.enabled;
   GrpcDeployment deployment;
-  deployment.version = facts_.version;
+  deployment.version = SCOVILLE_VERSION;
   deployment.profile = facts_.profile;
   deployment.executor = facts_.executor;
   deployment.chips_per_device = static_cast<int32_t>(facts_.chips_per_device);
@@ -222,6 +221,8 @@ void Daemon::Impl::ServeHttp() {
   reader_ = std::make_unique<CoreReader>(engine_.get(), observer_.get(), http_.get(),
                                          static_cast<size_t>(config_.pool.devices));
   StatusSources sources;
+  sources.version = SCOVILLE_VERSION;
+  sources.fault_injection = config_.faults.enabled;
   sources.facts = &facts_;
   sources.state = &state_;
   sources.engine = engine_.get();
@@ -249,7 +250,7 @@ void Daemon::Impl::ServeHttp() {
 
 BannerFacts Daemon::Impl::Facts() {
   BannerFacts out;
-  out.version = facts_.version;
+  out.version = SCOVILLE_VERSION;
   out.grpc = grpc_->address();
   HostPort http = *ParseHostPort(config_.listeners.http);
   http.port = http_->port();

@@ -48,6 +48,7 @@ absl::Status WarmUp(Engine* engine, MetricsObserver* observer) {
     request.prompt.assign(kPromptTokens, 0);
     request.max_tokens = kOutputTokens;
     request.sampling.temperature = 0;
+    request.sampling.prompt_logprobs = 0;  // so it has nothing to do with the prefix cache
     request.sink = std::make_unique<WarmUpSink>(progress);
     const scheduler::SubmitResult result = engine->scheduler().Submit(std::move(request));
     if (result.refusal) {

@@ -37,6 +37,9 @@ struct CoreCounters {
   int64_t preempted = 0;
   int64_t migrated = 0;
   int64_t devices_lost = 0;
+  int64_t draft_tokens = 0;  // guessed ahead and computed
+  int64_t accepted_draft_tokens = 0;
+  Energy lost_step_energy;  // of steps that were void, part of waste
   std::array<int64_t, kOutcomes> ended{};
   std::array<int64_t, kRefusalReasons> refused{};
 

@@ -31,6 +31,12 @@ void MetricsObserver::OnStep(const device::StepRecord& record) {
     sum->recomputed += step.recomputed;
   }
   counters_.step_energy += record.energy.prefill + record.energy.decode + record.energy.waste;
+  counters_.draft_tokens += record.draft_tokens;
+  counters_.accepted_draft_tokens += record.accepted_draft_tokens;
+  if (record.lost) {
+    counters_.lost_step_energy += record.energy.waste;
+    return;  // how long it took and what it held tells nothing of steps
+  }
   counters_.step_duration.Add(record.duration.value());
   counters_.step_tokens.Add(record.prefill_tokens + record.recomputed_tokens +
                             record.decode_tokens);
@@ -77,6 +83,7 @@ void MetricsObserver::OnRequest(const scheduler::RequestRecord& r) {
 void MetricsObserver::ForgetWarmUp() {
   CoreCounters fresh(counters_.device_tokens.size());
   fresh.step_energy = counters_.step_energy;
+  fresh.lost_step_energy = counters_.lost_step_energy;
   fresh.request_energy = counters_.request_energy;
   fresh.attributed_prefill = counters_.attributed_prefill;
   fresh.attributed_decode = counters_.attributed_decode;

@@ -16,10 +16,10 @@
 
 namespace scoville::server {
 
-// Constant after start.
+// Of one deployment, constant after its start.
 struct DeploymentFacts {
-  std::string version;
-  std::string model;  // id
+  int64_t number = 0;  // counts the deployments of a daemon from 0
+  std::string model;   // id
   std::string profile;
   std::string executor;
   int64_t chips_per_device = 1;
@@ -55,6 +55,8 @@ struct GrpcRequestCount {
 };
 
 struct ProcessSnapshot {
+  std::string version;
+  bool fault_injection = false;
   bool ready = false;
   bool draining = false;
   double last_turn_unix_seconds = 0;
@@ -70,9 +72,13 @@ struct ProcessSnapshot {
   int64_t max_fds = 0;
 };
 
-struct MetricsSnapshot {
-  const DeploymentFacts* facts = nullptr;
+struct DeploymentSnapshot {
+  DeploymentFacts facts;
   CoreSnapshot core;
+};
+
+struct MetricsSnapshot {
+  std::vector<DeploymentSnapshot> deployments;
   ProcessSnapshot process;
 };
 

@@ -111,7 +111,7 @@ def check_metrics(http):
     yield from (f"promtool check metrics: {line}" for line in words.strip().split("\n") if line)
     if done.returncode != 0 and not words.strip():
         yield f"promtool check metrics: exit code {done.returncode}"
-    match = re.search(r"^scoville_energy_unattributed_joules (\S+)$", text, re.MULTILINE)
+    match = re.search(r"^scoville_energy_unattributed_joules\{[^}]*\} (\S+)$", text, re.MULTILINE)
     if match is None or float(match.group(1)) != 0:
         yield f"energy unattributed: {match.group(0) if match else 'no series'}"
 

@@ -6,7 +6,7 @@
 
 #include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
-#include "client/cli/power_view.h"
+#include "client/views/power_view.h"
 #include "tests/unit/client/fake_daemon.h"
 
 namespace scoville::client {

@@ -53,7 +53,6 @@ class MetricsTest : public ::testing::Test {
     const scheduler::SchedulerOptions options = core_.scheduler->options();
     core_.scheduler =
         std::make_unique<scheduler::Scheduler>(&core_.loop, devices, options, &observer_);
-    facts_.version = "1.2.3";
     facts_.model = "small";
     facts_.profile = "jalapeno-gen1";
     facts_.executor = "synthetic";
@@ -61,10 +60,13 @@ class MetricsTest : public ::testing::Test {
 
   MetricsSnapshot Snapshot() {
     MetricsSnapshot snapshot;
-    snapshot.facts = &facts_;
-    snapshot.core.counters = observer_.counters();
-    snapshot.core.pool = core_.scheduler->Status();
-    snapshot.core.budgets = core_.scheduler->fleet().Nodes();
+    DeploymentSnapshot deployment;
+    deployment.facts = facts_;
+    deployment.core.counters = observer_.counters();
+    deployment.core.pool = core_.scheduler->Status();
+    deployment.core.budgets = core_.scheduler->fleet().Nodes();
+    snapshot.deployments.push_back(std::move(deployment));
+    snapshot.process.version = "1.2.3";
     snapshot.process.http = {{"/metrics", "GET", "200", 3}};
     return snapshot;
   }
@@ -90,7 +92,7 @@ TEST_F(MetricsTest, NodesOfTheBudgetTreeHaveSeries) {
   const std::string text = RenderNativeMetrics(Snapshot());
   EXPECT_TRUE(tests::PromtoolAccepts(text));
   const std::map<std::string, double> series = SeriesOf(text);
-  const std::string labels = "{node=\"fleet\",level=\"fleet\"}";
+  const std::string labels = "{model=\"small\",node=\"fleet\",level=\"fleet\"}";
   EXPECT_EQ(series.at("scoville_power_budget_watts" + labels), 1000);
   EXPECT_EQ(series.at("scoville_power_limit_watts" + labels), 950);
   EXPECT_LE(series.at("scoville_power_counted_watts" + labels), 950);
@@ -118,9 +120,10 @@ TEST_F(MetricsTest, CountsWhatTheCoreDid) {
                       "class=\"standard\"}"),
             6);
   EXPECT_EQ(series.at("scoville_inter_token_latency_seconds_count{model=\"small\"}"), 54);
-  EXPECT_EQ(series.at("scoville_device_tokens_total{device=\"0\",phase=\"output\"}") +
-                series.at("scoville_device_tokens_total{device=\"1\",phase=\"output\"}"),
-            60);
+  EXPECT_EQ(
+      series.at("scoville_device_tokens_total{model=\"small\",device=\"0\",phase=\"output\"}") +
+          series.at("scoville_device_tokens_total{model=\"small\",device=\"1\",phase=\"output\"}"),
+      60);
   const std::string vllm = "{model_name=\"small\",engine=\"0\"}";
   EXPECT_EQ(series.at("vllm:generation_tokens_total" + vllm), 60);
   EXPECT_EQ(series.at("vllm:time_to_first_token_seconds_count" + vllm), 6);
@@ -133,15 +136,16 @@ TEST_F(MetricsTest, JoulesAddUpWhileRunningAndAtRest) {
     core_.scheduler->Submit(core_.NewRequest(60, 40));
   }
   for (int turn = 0; turn < 200 && core_.loop.RunOne(); ++turn) {
-    ASSERT_EQ(UnattributedEnergy(Snapshot().core), Energy()) << "after event " << turn;
+    ASSERT_EQ(UnattributedEnergy(Snapshot().deployments[0].core), Energy())
+        << "after event " << turn;
   }
   core_.loop.Run();
   ASSERT_TRUE(core_.scheduler->idle());
-  EXPECT_EQ(UnattributedEnergy(Snapshot().core), Energy());
+  EXPECT_EQ(UnattributedEnergy(Snapshot().deployments[0].core), Energy());
   EXPECT_EQ(observer_.counters().step_energy, observer_.counters().request_energy);
 
   const std::map<std::string, double> series = SeriesOf(RenderMetrics(Snapshot()));
-  EXPECT_EQ(series.at("scoville_energy_unattributed_joules"), 0);
+  EXPECT_EQ(series.at("scoville_energy_unattributed_joules{model=\"small\"}"), 0);
   double buckets = 0;
   double terms = 0;
   for (const auto& [name, value] : series) {
@@ -155,12 +159,58 @@ TEST_F(MetricsTest, JoulesAddUpWhileRunningAndAtRest) {
 TEST_F(MetricsTest, UnattributedEnergyIsSeen) {
   core_.scheduler->Submit(core_.NewRequest(20, 10));
   core_.loop.Run();
-  CoreSnapshot core = Snapshot().core;
+  CoreSnapshot core = Snapshot().deployments[0].core;
   core.counters.step_energy -= Energy::FromPicojoules(1);
   EXPECT_EQ(UnattributedEnergy(core), Energy::FromPicojoules(1));
-  core = Snapshot().core;
+  core = Snapshot().deployments[0].core;
   core.counters.request_energy -= Energy::FromPicojoules(7);
   EXPECT_EQ(UnattributedEnergy(core), Energy::FromPicojoules(7));
+}
+
+TEST_F(MetricsTest, ALostDeviceAndWhatMovedFromItAreCounted) {
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_FALSE(core_.scheduler->Submit(core_.NewRequest(40, 30)).refusal);
+  }
+  // In the middle of a decode, so that the step under way has drawn something.
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_TRUE(core_.loop.RunOne());
+  }
+  while (!core_.devices[0]->busy()) {
+    ASSERT_TRUE(core_.loop.RunOne());
+  }
+  core_.loop.RunUntil(core_.loop.Now() + Nanoseconds(100));
+  ASSERT_TRUE(core_.scheduler->FenceDevice(DeviceId{0}).ok());
+  core_.loop.Run();
+  const std::string text = RenderNativeMetrics(Snapshot());
+  EXPECT_TRUE(tests::PromtoolAccepts(text));
+  const std::map<std::string, double> series = SeriesOf(text);
+  EXPECT_EQ(series.at("scoville_devices_lost_total{model=\"small\"}"), 1);
+  EXPECT_GT(series.at("scoville_migrations_total{model=\"small\"}"), 0);
+  const double lost = series.at("scoville_lost_step_energy_joules_total{model=\"small\"}");
+  EXPECT_GT(lost, 0);
+  EXPECT_GE(series.at("scoville_device_energy_joules_total{model=\"small\",device=\"0\","
+                      "bucket=\"waste\"}"),
+            lost);
+  EXPECT_EQ(series.at("scoville_device_state{model=\"small\",device=\"0\",state=\"lost\"}"), 1);
+  EXPECT_EQ(series.at("scoville_pool_devices{model=\"small\",state=\"lost\"}"), 1);
+  EXPECT_EQ(series.at("scoville_energy_unattributed_joules{model=\"small\"}"), 0);
+}
+
+TEST_F(MetricsTest, SeriesOfTwoModelsAreTheirOwn) {
+  ASSERT_FALSE(core_.scheduler->Submit(core_.NewRequest(20, 10)).refusal);
+  core_.loop.Run();
+  MetricsSnapshot two = Snapshot();
+  two.deployments.push_back(two.deployments[0]);
+  two.deployments[1].facts.model = "large";
+  two.deployments[1].facts.number = 1;
+  const std::string native = RenderNativeMetrics(two);
+  EXPECT_TRUE(tests::PromtoolAccepts(native));
+  const std::map<std::string, double> series = SeriesOf(native + RenderVllmMetrics(two));
+  for (const std::string& name : NamesOf(SeriesOf(RenderMetrics(Snapshot())))) {
+    EXPECT_EQ(series.count(name), 1u) << name;
+  }
+  EXPECT_EQ(series.at("scoville_tokens_total{model=\"large\",phase=\"output\"}"), 10);
+  EXPECT_EQ(series.at("vllm:generation_tokens_total{model_name=\"large\",engine=\"1\"}"), 10);
 }
 
 TEST_F(MetricsTest, TrafficAddsNoSeries) {
@@ -211,19 +261,31 @@ TEST_F(MetricsTest, HasTheNamesThatDashboardsAskFor) {
                            "scoville_device_energy_term_joules_total{",
                            "scoville_device_stall_seconds_total{",
                            "scoville_device_kv_blocks{",
-                           "scoville_pool_caps_watts ",
+                           "scoville_pool_caps_watts{",
                            "scoville_pool_devices{",
                            "scoville_requests_running{",
                            "scoville_requests_waiting{",
+                           "scoville_requests_queued{",
+                           "scoville_migrations_total{",
+                           "scoville_devices_lost_total{",
+                           "scoville_lost_step_energy_joules_total{",
+                           "scoville_draft_tokens_proposed_total{",
+                           "scoville_draft_tokens_accepted_total{",
+                           "scoville_prefix_cache_query_tokens_total{",
+                           "scoville_prefix_cache_hit_tokens_total{",
+                           "scoville_kv_evictions_total{",
+                           "scoville_device_pace_ratio{",
+                           "scoville_fault_injection_enabled ",
                            "scoville_build_info{",
                            "scoville_ready ",
                            "scoville_draining ",
                            "scoville_streams_open{",
                            "scoville_http_requests_total{",
-                           "scoville_output_tokens_per_joule ",
+                           "scoville_output_tokens_per_joule{",
                            "process_resident_memory_bytes ",
                            "vllm:num_requests_waiting{",
                            "vllm:cache_config_info{",
+                           "vllm:prefix_cache_hits_total{",
                            "vllm:request_success_total{"}) {
     EXPECT_THAT(text, HasSubstr(std::string("\n") + name)) << name;
   }

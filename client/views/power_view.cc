@@ -1,4 +1,4 @@
-#include "client/cli/power_view.h"
+#include "client/views/power_view.h"
 
 #include <algorithm>
 #include <map>
@@ -6,10 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/cli/message_json.h"
 #include "client/terminal/figures.h"
 #include "client/terminal/table.h"
 #include "client/terminal/text_width.h"
+#include "client/views/message_json.h"
 
 namespace scoville::client {
 namespace {

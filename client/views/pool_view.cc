@@ -1,13 +1,13 @@
-#include "client/cli/pool_view.h"
+#include "client/views/pool_view.h"
 
 #include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/cli/message_json.h"
 #include "client/terminal/figures.h"
 #include "client/terminal/table.h"
+#include "client/views/message_json.h"
 #include "nlohmann/json.hpp"
 
 namespace scoville::client {

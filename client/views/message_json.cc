@@ -1,4 +1,4 @@
-#include "client/cli/message_json.h"
+#include "client/views/message_json.h"
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"

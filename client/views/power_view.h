@@ -2,8 +2,8 @@
 //
 // Units: watts in the text, from the messages' milliwatts. Ownership: plain values. Threading: pure
 // functions. Errors: none.
-#ifndef SCOVILLE_CLIENT_CLI_POWER_VIEW_H_
-#define SCOVILLE_CLIENT_CLI_POWER_VIEW_H_
+#ifndef SCOVILLE_CLIENT_VIEWS_POWER_VIEW_H_
+#define SCOVILLE_CLIENT_VIEWS_POWER_VIEW_H_
 
 #include <string>
 
@@ -21,4 +21,4 @@ std::string PowerAnswerText(const v1::SetPowerBudgetResponse& answer, bool dry,
 
 }  // namespace scoville::client
 
-#endif  // SCOVILLE_CLIENT_CLI_POWER_VIEW_H_
+#endif  // SCOVILLE_CLIENT_VIEWS_POWER_VIEW_H_

@@ -5,8 +5,8 @@
 //
 // Ownership: plain values. Threading: pure functions. Errors: none; what cannot be divided is "-"
 // or null.
-#ifndef SCOVILLE_CLIENT_CLI_POOL_VIEW_H_
-#define SCOVILLE_CLIENT_CLI_POOL_VIEW_H_
+#ifndef SCOVILLE_CLIENT_VIEWS_POOL_VIEW_H_
+#define SCOVILLE_CLIENT_VIEWS_POOL_VIEW_H_
 
 #include <string>
 
@@ -29,4 +29,4 @@ nlohmann::ordered_json PoolJson(const v1::PoolState& before, const v1::PoolState
 
 }  // namespace scoville::client
 
-#endif  // SCOVILLE_CLIENT_CLI_POOL_VIEW_H_
+#endif  // SCOVILLE_CLIENT_VIEWS_POOL_VIEW_H_

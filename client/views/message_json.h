@@ -6,8 +6,8 @@
 // bytes are an array of numbers.
 //
 // Threading: pure functions. Errors: none.
-#ifndef SCOVILLE_CLIENT_CLI_MESSAGE_JSON_H_
-#define SCOVILLE_CLIENT_CLI_MESSAGE_JSON_H_
+#ifndef SCOVILLE_CLIENT_VIEWS_MESSAGE_JSON_H_
+#define SCOVILLE_CLIENT_VIEWS_MESSAGE_JSON_H_
 
 #include <string>
 
@@ -27,4 +27,4 @@ std::string JsonText(const nlohmann::ordered_json& json);
 
 }  // namespace scoville::client
 
-#endif  // SCOVILLE_CLIENT_CLI_MESSAGE_JSON_H_
+#endif  // SCOVILLE_CLIENT_VIEWS_MESSAGE_JSON_H_
