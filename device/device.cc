@@ -25,6 +25,11 @@ SequenceWork WorkOf(const SequenceStep& step) {
   return work;
 }
 
+int64_t Device::Impl::BlockBytes(const StepPricer& pricer) {
+  const double tokens = static_cast<double>(pricer.model().rules.block_tokens);
+  return static_cast<int64_t>(std::ceil(pricer.model().kv_row_bytes_stored * tokens));
+}
+
 std::unique_ptr<HostTier> Device::Impl::MakeHostTier(const StepPricer& pricer,
                                                      const DeviceOptions& options) {
   if (options.host_tier.blocks == 0 || !options.kv.prefix_cache) {
@@ -32,9 +37,7 @@ std::unique_ptr<HostTier> Device::Impl::MakeHostTier(const StepPricer& pricer,
   }
   HostTierOptions tier;
   tier.capacity_blocks = options.host_tier.blocks;
-  const double token = pricer.model().kv_row_bytes_stored;
-  const double tokens = static_cast<double>(pricer.model().rules.block_tokens);
-  tier.bytes_per_block = Bytes(static_cast<int64_t>(std::ceil(token * tokens)));
+  tier.bytes_per_block = Bytes(BlockBytes(pricer));
   tier.bytes_per_second = options.host_tier.bytes_per_second;
   tier.picojoules_per_byte = options.host_tier.picojoules_per_byte;
   return std::make_unique<HostTier>(tier);
@@ -316,6 +319,18 @@ const BlockPool& Device::kv() const { return impl_->kv_; }
 bool Device::busy() const { return impl_->busy_; }
 HostTier* Device::host_tier() { return impl_->host_tier_.get(); }
 const HostTier* Device::host_tier() const { return impl_->host_tier_.get(); }
+void Device::CopyFromPeer(const Device& peer, uint32_t peer_page, uint32_t page) {
+  impl_->executor_->CopyFromPeer(*peer.impl_->executor_, peer_page, page);
+}
+Duration Device::LinkTime(int64_t blocks) const {
+  const __int128 bytes = static_cast<__int128>(impl_->block_bytes_) * blocks;
+  const int64_t rate = impl_->options_.host_tier.bytes_per_second;
+  return Nanoseconds(static_cast<int64_t>((bytes * 1'000'000'000 + rate - 1) / rate));
+}
+Energy Device::LinkEnergy(int64_t blocks) const {
+  return Energy::FromPicojoules(static_cast<__int128>(impl_->block_bytes_) * blocks *
+                                impl_->options_.host_tier.picojoules_per_byte);
+}
 void Device::CopyFromHost(uint32_t host_page, uint32_t page) {
   impl_->executor_->CopyFromHost(host_page, page);
 }

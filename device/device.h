@@ -33,9 +33,9 @@
 
 namespace scoville::device {
 
-// Host memory behind a device's KV cache: what the cache evicts is kept there. The defaults are
-// assumptions: about what PCIe 5 with 16 lanes moves, and what moving a byte over it and through
-// DRAM takes.
+// Host memory behind a device's KV cache: what the cache evicts is kept there; and the link to it,
+// over which sequences also move from device to device. The defaults are assumptions: about what
+// PCIe 5 with 16 lanes moves, and what moving a byte over it and through DRAM takes.
 struct HostTierLimits {
   int64_t blocks = 0;  // zero: none
   int64_t bytes_per_second = 50'000'000'000;
@@ -82,6 +82,11 @@ class Device {
   const HostTier* host_tier() const;
   // The bytes of a loaded block, when its transfer is over.
   void CopyFromHost(uint32_t host_page, uint32_t page);
+  // Likewise from another device of the same deployment.
+  void CopyFromPeer(const Device& peer, uint32_t peer_page, uint32_t page);
+  // What moving so many blocks over the device's link to its host takes.
+  Duration LinkTime(int64_t blocks) const;
+  Energy LinkEnergy(int64_t blocks) const;
 
   // How a step's sequences are summed up.
   const ShapeRules& rules() const;

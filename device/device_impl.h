@@ -28,6 +28,7 @@ class Device::Impl {
       : loop_(loop),
         pricer_(pricer),
         options_(options),
+        block_bytes_(BlockBytes(*pricer)),
         power_(std::move(power)),
         executor_(std::move(executor)),
         host_tier_(MakeHostTier(*pricer, options)),
@@ -62,6 +63,7 @@ class Device::Impl {
   EventLoop* const loop_;
   StepPricer* const pricer_;
   const DeviceOptions options_;
+  const int64_t block_bytes_;
   const std::unique_ptr<DevicePower> power_;
   const std::unique_ptr<Executor> executor_;
 
@@ -71,6 +73,7 @@ class Device::Impl {
   bool fenced_ = false;  // given up on
 
  private:
+  static int64_t BlockBytes(const StepPricer& pricer);
   static std::unique_ptr<HostTier> MakeHostTier(const StepPricer& pricer,
                                                 const DeviceOptions& options);
   static KvCacheOptions KvOptions(const DeviceOptions& options, HostTier* host_tier);

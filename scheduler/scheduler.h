@@ -142,6 +142,7 @@ struct RequestStatus {
   int64_t computed_tokens = 0;
   int64_t shared_blocks = 0;  // of its KV blocks, those that others use too
   bool pinned = false;
+  std::optional<DeviceId> moving_from;  // its blocks are still there, too
 };
 
 // Whether whatever is unfinished will be moved on by something.

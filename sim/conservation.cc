@@ -119,6 +119,11 @@ absl::Status CheckRunning(const std::vector<device::Device*>& devices,
                        : 0;
       continue;
     }
+    if (request.moving_from) {
+      const device::BlockPool& kv = devices[request.moving_from->value]->kv();
+      residents[request.moving_from->value].most_blocks +=
+          kv.BlocksFor(request.record.prompt_tokens + request.record.output_tokens);
+    }
     Residents& r = residents[request.record.device.value];
     const device::BlockPool& kv = devices[request.record.device.value]->kv();
     r.count += 1;

@@ -75,6 +75,8 @@ class Executor {
   // under way. For executors without bytes there is nothing to do.
   virtual void CopyToHost(uint32_t /*page*/, uint32_t /*host_page*/) {}
   virtual void CopyFromHost(uint32_t /*host_page*/, uint32_t /*page*/) {}
+  // From another device's executor of the same kind and model.
+  virtual void CopyFromPeer(const Executor& /*peer*/, uint32_t /*peer_page*/, uint32_t /*page*/) {}
 };
 
 }  // namespace scoville::device

@@ -85,6 +85,9 @@ class FunctionalExecutor final : public Executor {
   void CopyFromHost(uint32_t host_page, uint32_t page) override {
     kv_->CopyFrom(*host_, host_page, page);
   }
+  void CopyFromPeer(const Executor& peer, uint32_t peer_page, uint32_t page) override {
+    kv_->CopyFrom(*static_cast<const FunctionalExecutor&>(peer).kv_, peer_page, page);
+  }
 
  private:
   HostBatcher* const batcher_;

@@ -145,6 +145,7 @@ void Scheduler::Impl::OnLetGo(uint32_t device, std::optional<device::StepOutcome
     live->leaving = live->moving = false;
     Migrate(live, slot);
   }
+  AbandonMoves(slot.device->id());
   slot.lost_pages.clear();
   slot.copies.clear();
   slot.new_copies.clear();

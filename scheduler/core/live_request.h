@@ -62,9 +62,13 @@ struct LiveRequest {
   std::optional<Outcome> dying;  // ends with this when the step under way ends
   device::HostLoad load;         // blocks on their way from host memory
   TimerId load_timer;            // when they are there
-  bool pinned = false;           // the blocks that it may come to need are kept for it
-  int32_t held = 0;              // steps in a row that it waited for blocks
-  int32_t passed = 0;            // requests that were placed before it although they came later
+  // Where it is moving from: blocks that stay another device's until they are copied.
+  device::BlockTable source;
+  DeviceId source_device;
+  int64_t source_computed = 0;  // tokens in them
+  bool pinned = false;          // the blocks that it may come to need are kept for it
+  int32_t held = 0;             // steps in a row that it waited for blocks
+  int32_t passed = 0;           // requests that were placed before it although they came later
   bool paused = false;
   TimePoint paused_since;
   TimerId slow_reader_timer;
@@ -77,6 +81,8 @@ struct LiveRequest {
   // Prompt and output that are certain.
   int64_t known() const { return static_cast<int64_t>(tokens.size()) - drafts; }
   int64_t remaining() const { return known() - computed; }
+  // Blocks are on their way: it is in no plan.
+  bool loading() const { return load.size() > 0 || source.size() > 0; }
   bool prefills() const { return computed < record.prompt_tokens; }
   bool free_of_group() const { return !waits_for_leader; }
 
@@ -89,7 +95,7 @@ struct LiveRequest {
     view.left = last_token - known();
     view.drafts = drafts;
     view.held = held;
-    view.paused = paused || load.size() > 0;
+    view.paused = paused || loading();
     view.pinned = pinned;
     if (pinned) {
       const int64_t total = (last_token + block_size - 1) / block_size;

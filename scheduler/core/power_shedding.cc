@@ -88,7 +88,12 @@ void Scheduler::Impl::Evict(uint32_t device) {
   DeviceSlot& slot = devices_[device];
   const std::vector<LiveRequest*> running = slot.running;
   for (LiveRequest* live : running) {
-    TellToLeave(live, slot, /*move=*/true);
+    if (live->in_step) {
+      TellToLeave(live, slot, /*move=*/true);
+    } else {
+      Migrate(live,
+              slot);  // a budget divides after all plans of its instant: no place is found now
+    }
   }
   PlaceSoon();
 }

@@ -1,7 +1,7 @@
 // The state and the steps of the scheduler; private to scheduler/. The contract is README.md.
 //
 // scheduler.cc: in and out. placement.cc: from the queue to devices.
-// joining.cc: whether a device can take it. host_loads.cc: blocks from
+// joining.cc: whether a device can take it. transfers.cc: blocks from
 // host memory. stepping.cc: one step of a device, from plan to results. failures.cc: devices that
 // are lost, drained and return. power_shedding.cc: what the power budget asks of the work.
 // status_report.cc: what can be said of it all.
@@ -169,9 +169,13 @@ class Scheduler::Impl {
   bool Place(LiveRequest* live, DeviceSlot& slot);
   // Fetches from host memory what comes next of its prefix, where that beats computing it.
   void LoadFromHost(LiveRequest* live, DeviceSlot& slot);
-  bool LoadPays(const DeviceSlot& slot, int64_t from, int64_t blocks) const;
+  bool LoadPays(const DeviceSlot& slot, int64_t from, int64_t blocks, TimePoint link_free) const;
   void OnLoaded(LiveRequest* live);
   void DropLoad(LiveRequest* live);
+  // To another device at once if one has room, with its blocks where that beats computing them.
+  void Move(LiveRequest* live, DeviceSlot& slot);
+  void OnMoved(LiveRequest* live);
+  void AbandonMoves(DeviceId device);
   bool UsesCache(const LiveRequest& live) const;
   void HashPrompt(LiveRequest* live) const;
   // Tells rows of lower classes to leave for a request that finds no place.

@@ -72,6 +72,9 @@ RequestStatus Scheduler::Impl::StatusOf(const LiveRequest& live) const {
   status.computed_tokens = live.computed;
   status.shared_blocks = live.table.size() - live.table.exclusive_blocks();
   status.pinned = live.pinned;
+  if (live.source.size() > 0) {
+    status.moving_from = live.source_device;
+  }
   if (live.running) {
     status.phase = live.prefills() ? Phase::kPrefill : Phase::kDecode;
     ExplainRunning(live, status);
@@ -181,6 +184,12 @@ void Scheduler::Impl::ExplainRunning(const LiveRequest& live, RequestStatus& sta
   if (live.in_step) {
     return;
   }
+  if (live.source.size() > 0) {
+    status.wait = WaitReason::kTransfer;
+    status.detail = absl::StrFormat("%d blocks are on their way from device %d", live.source.size(),
+                                    live.source_device.value);
+    return;
+  }
   if (live.load.size() > 0) {
     status.wait = WaitReason::kTransfer;
     status.detail =
@@ -228,9 +237,9 @@ Liveness Scheduler::Impl::CheckLiveness() const {
   bool something_runs = place_.operator bool();
   for (const DeviceSlot& slot : devices_) {
     const std::string name = absl::StrFormat("device %d", slot.device->id().value);
-    const bool runnable = std::any_of(
-        slot.running.begin(), slot.running.end(),
-        [](const LiveRequest* live) { return !live->paused && live->load.size() == 0; });
+    const bool runnable =
+        std::any_of(slot.running.begin(), slot.running.end(),
+                    [](const LiveRequest* live) { return !live->paused && !live->loading(); });
     something_runs = something_runs || !slot.running.empty();
     if (slot.lost || !runnable) {
       continue;

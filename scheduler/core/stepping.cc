@@ -200,7 +200,7 @@ void Scheduler::Impl::TellToLeave(LiveRequest* live, DeviceSlot& slot, bool move
     leaving_ += live->leaving || live->moving ? 0 : 1;
     (move ? live->moving : live->leaving) = true;
   } else if (move) {
-    Migrate(live, slot);
+    Move(live, slot);
   } else {
     Preempt(live, slot);
   }
@@ -281,7 +281,7 @@ void Scheduler::Impl::LetGo(DeviceSlot& slot) {
     live->leaving = live->moving = false;
     --leaving_;
     if (move) {
-      Migrate(live, slot);
+      Move(live, slot);
     } else if (!live->pinned) {
       Preempt(live, slot);
     }

@@ -112,6 +112,33 @@ TEST_F(ReusedWorkTest, ASlowLinkIsNotUsed) {
   EXPECT_EQ(result.answers.back().record.loaded_tokens, 0);
 }
 
+// A drained device's sequences take their pages along, or compute them again where the link is
+// slow: the same tokens, and with pages nothing is computed twice.
+TEST_F(ReusedWorkTest, ASequenceThatMovesTakesItsPagesAlong) {
+  for (const int64_t rate : {int64_t{50'000'000'000}, int64_t{1'000'000}}) {
+    sim::Scenario scenario = FunctionalScenario(2, kRoomyKv, kUnchunked);
+    scenario.pool.kv.prefix_cache = false;
+    scenario.pool.host_tier.bytes_per_second = rate;
+    for (int64_t i = 0; i < 6; ++i) {
+      sim::WrittenRequest request =
+          Request(static_cast<uint64_t>(i), SomeText(60 + static_cast<uint64_t>(i), 150), 0);
+      request.max_tokens = 120;
+      scenario.requests.push_back(request);
+    }
+    sim::ScenarioEvent drain;
+    drain.at = TimePoint() + Microseconds(1'500);
+    drain.kind = sim::EventKind::kDrainDevice;
+    drain.device = 0;
+    drain.migrate = true;
+    scenario.events.push_back(drain);
+    const sim::SimulationResult result = MustRun(scenario, *model_);
+    ExpectAllAsAlone(scenario, result);
+    EXPECT_GT(result.records.migrations, 0);
+    const bool fast = rate > 1'000'000'000;
+    EXPECT_EQ(result.records.recomputed_tokens == 0, fast) << rate;
+  }
+}
+
 // Guesses are checked, never believed: greedy and drawn outputs are the same, logprobs included.
 TEST_F(ReusedWorkTest, GuessesChangeNothingButTheNumberOfSteps) {
   int64_t accepted = 0;
