@@ -245,7 +245,8 @@ TEST(ScenarioTest, AMissingFileIsNamed) {
 TEST(ScenarioTest, ReadsPoliciesFaultsAndConstraints) {
   const auto s = ParseScenario(R"(
 name: policies
-pool: {devices: 3, kv_blocks: 100, prefix_cache: false, prefix_quota_blocks: 7, host_tier: {blocks: 9}}
+pool: {devices: 3, kv_blocks: 100, prefix_cache: false, prefix_quota_blocks: 7,
+       host_tier: {blocks: 9}}
 scheduler:
   queue: fcfs
   fairness: {enabled: false, unit: energy, weights: [{tenant: a, weight: 2}]}
