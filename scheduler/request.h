@@ -121,7 +121,9 @@ struct Request {
   std::string external_id;
   std::string tenant = "anonymous";
   ServiceClass service_class = ServiceClass::kStandard;
-  std::vector<int32_t> prompt;  // at least one token
+  std::string cache_salt;            // prefixes are shared among requests of one salt
+  bool bypass_prefix_cache = false;  // compute all of the prompt
+  std::vector<int32_t> prompt;       // at least one token
   model::SamplingParams sampling;
   // Stop strings, and where a token's bytes come from: needed only if there are any.
   model::StopMatcher stop_strings;

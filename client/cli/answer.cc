@@ -46,14 +46,32 @@ absl::Status Answer::Run(const Call& call) {
   absl::StatusOr<v1::Final> result =
       call(options, [this](const v1::Chunk& chunk) { return OnChunk(chunk); });
   session_->interrupts().SetHandler(nullptr);
-  if (stream_ && !text_.empty() && text_.back() != '\n' && !reader_gone_) {
+  const bool one = texts_.size() == 1;
+  if (one && stream_ && !text().empty() && text().back() != '\n' && !reader_gone_) {
     Session::Print("\n");
   }
   if (!result.ok()) {
     return result.status();
   }
   final_ = *std::move(result);
+  if (!one && stream_) {
+    PrintChoices();
+  }
   return absl::OkStatus();
+}
+
+void Answer::PrintChoices() {
+  const Terminal& terminal = session_->terminal();
+  for (const v1::ChoiceEnd& choice : final_.choices()) {
+    const std::string head =
+        absl::StrCat("--- choice ", choice.index(), ", ",
+                     EnumText(*v1::FinishReason_descriptor(), choice.finish_reason()), " ---");
+    const std::string& text =
+        choice.index() < texts_.size() ? texts_[choice.index()] : texts_.front();
+    Session::Print(absl::StrCat(terminal.Styled(head, Style::kDim), "\n",
+                                terminal.stdout_is_terminal ? Printable(text) : text,
+                                !text.empty() && text.back() == '\n' ? "" : "\n"));
+  }
 }
 
 absl::Status Answer::Chat(const v1::ChatRequest& request) {
@@ -76,8 +94,11 @@ bool Answer::OnChunk(const v1::Chunk& chunk) {
       first_tokens_ = chunk.tokens();
     }
   }
-  absl::StrAppend(&text_, chunk.text());
-  if (stream_ && !chunk.text().empty()) {
+  if (chunk.index() >= texts_.size()) {
+    texts_.resize(chunk.index() + 1);
+  }
+  texts_[chunk.index()].append(chunk.text());
+  if (stream_ && texts_.size() == 1 && !chunk.text().empty()) {
     reader_gone_ = !Session::Print(session_->terminal().stdout_is_terminal ? Printable(chunk.text())
                                                                            : chunk.text());
   }
@@ -117,7 +138,15 @@ nlohmann::ordered_json Answer::Json() const {
     return known ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
   };
   nlohmann::ordered_json json;
-  json["text"] = text_;
+  json["text"] = text();
+  json["choices"] = nlohmann::ordered_json::array();
+  for (const v1::ChoiceEnd& choice : final_.choices()) {
+    json["choices"].push_back(
+        {{"index", choice.index()},
+         {"text", choice.index() < texts_.size() ? texts_[choice.index()] : ""},
+         {"finish_reason", EnumText(*v1::FinishReason_descriptor(), choice.finish_reason())},
+         {"seed", choice.seed()}});
+  }
   json["finish_reason"] = FinishReasons(final_);
   json["joules"] = Joules();
   json["joules_per_output_token"] = figure(output > 0, Joules() / output);

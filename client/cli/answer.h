@@ -5,7 +5,9 @@
 #ifndef SCOVILLE_CLIENT_CLI_ANSWER_H_
 #define SCOVILLE_CLIENT_CLI_ANSWER_H_
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -17,14 +19,17 @@ namespace scoville::client {
 
 class Answer {
  public:
-  // `stream`: print the text while it comes.
-  Answer(Session* session, bool stream) : session_(session), stream_(stream) {}
+  // `stream`: print the text while it comes; that of several choices when all have come, one after
+  // the other.
+  Answer(Session* session, bool stream, uint32_t choices = 1)
+      : session_(session), stream_(stream), texts_(choices) {}
 
   // Ctrl-C cancels the call (CANCELLED); a second one, should the first not help, ends the program.
   absl::Status Chat(const v1::ChatRequest& request);
   absl::Status Generate(const v1::GenerateRequest& request);
 
-  const std::string& text() const { return text_; }
+  // Of the first choice.
+  const std::string& text() const { return texts_.front(); }
   // After OK: one line of counts, times and joules with their bases.
   std::string Summary() const;
   // After OK: text, derived figures and the daemon's final message.
@@ -34,12 +39,13 @@ class Answer {
   template <typename Call>
   absl::Status Run(const Call& call);
   bool OnChunk(const v1::Chunk& chunk);
+  void PrintChoices();
   double Joules() const;
   double TokensPerSecond() const;
 
   Session* const session_;
   const bool stream_;
-  std::string text_;
+  std::vector<std::string> texts_;  // by choice
   v1::Final final_;
   bool reader_gone_ = false;
   absl::Time start_;

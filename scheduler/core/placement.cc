@@ -9,16 +9,21 @@ namespace scoville::scheduler {
 
 bool Scheduler::Impl::UsesCache(const LiveRequest& live) const {
   // Prompt scores need every row of the prompt to be computed.
-  return devices_.front().device->kv().prefix_cache() && live.request.sampling.prompt_logprobs < 0;
+  return devices_.front().device->kv().prefix_cache() &&
+         live.request.sampling.prompt_logprobs < 0 && !live.request.bypass_prefix_cache;
+}
+
+// Without the secret nobody can name a prefix, nor without the tenant and the salt find it.
+device::BlockHash Scheduler::Impl::PrefixRootOf(const Request& request) const {
+  return device::PrefixRoot(options_.cache_secret, request.tenant, options_.model_id,
+                            request.cache_salt);
 }
 
 void Scheduler::Impl::HashPrompt(LiveRequest* live) const {
   if (devices_.empty() || !UsesCache(*live)) {
     return;
   }
-  live->hashes = device::HashBlocks(
-      device::PrefixRoot(options_.cache_secret, live->record.tenant, options_.model_id, ""),
-      live->tokens, BlockSize());
+  live->hashes = device::HashBlocks(PrefixRootOf(live->request), live->tokens, BlockSize());
 }
 
 bool Scheduler::Impl::MayBePlaced(const LiveRequest& live) const {

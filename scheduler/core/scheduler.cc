@@ -209,12 +209,11 @@ std::optional<Refusal> Scheduler::Impl::RefuseHopeless(const Request& request) c
   const TimePoint now = loop_->Now();
   // What is cached need not be computed.
   const int64_t block = BlockSize();
-  const std::vector<device::BlockHash> hashes = device::HashBlocks(
-      device::PrefixRoot(options_.cache_secret, request.tenant, options_.model_id, ""),
-      request.prompt, block);
+  const std::vector<device::BlockHash> hashes =
+      device::HashBlocks(PrefixRootOf(request), request.prompt, block);
   int64_t hit = 0;
   for (const DeviceSlot& slot : devices_) {
-    if (!slot.lost && slot.device->kv().prefix_cache()) {
+    if (!slot.lost && !request.bypass_prefix_cache && slot.device->kv().prefix_cache()) {
       hit = std::max(hit, slot.device->kv().LookupPrefix(hashes));
     }
   }

@@ -177,6 +177,7 @@ class Scheduler::Impl {
   void OnMoved(LiveRequest* live);
   void AbandonMoves(DeviceId device);
   bool UsesCache(const LiveRequest& live) const;
+  device::BlockHash PrefixRootOf(const Request& request) const;
   void HashPrompt(LiveRequest* live) const;
   // Tells rows of lower classes to leave for a request that finds no place.
   void AskForRoom(LiveRequest* live);

@@ -355,10 +355,7 @@ void Scheduler::Impl::Publish(LiveRequest* live) {
   while (live->published < full) {
     const size_t i = static_cast<size_t>(live->published);
     if (live->hashes.size() <= i) {
-      const device::BlockHash parent =
-          i == 0 ? device::PrefixRoot(options_.cache_secret, live->record.tenant, options_.model_id,
-                                      "")
-                 : live->hashes[i - 1];
+      const device::BlockHash parent = i == 0 ? PrefixRootOf(live->request) : live->hashes[i - 1];
       live->hashes.push_back(device::NextBlockHash(
           parent, tokens.subspan(i * static_cast<size_t>(block), static_cast<size_t>(block))));
     }

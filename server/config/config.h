@@ -39,8 +39,9 @@ struct ServerConfig {
     Duration cap_window = Seconds(1);
     std::string governor = "predictive";
     std::string mode = "perf";
-    Duration park_after;                             // of idling; zero: never
-    int64_t kv_blocks = 0;                           // per device; zero: as many as fit
+    Duration park_after;    // of idling; zero: never
+    int64_t kv_blocks = 0;  // per device; zero: as many as fit
+    bool prefix_cache = true;
     std::vector<scheduler::BudgetNodeSpec> budgets;  // which devices share which limit
   };
   struct FleetPower {
@@ -56,12 +57,48 @@ struct ServerConfig {
     int64_t max_step_tokens = 512;        // rows of one step
     Duration itl_target;                  // zero: none
     Duration ttft_target;                 // zero: none
-    std::string routing = "least_loaded";
     Duration max_request_duration = Seconds(600);
     Duration slow_reader_timeout = Seconds(30);
     Duration progress_timeout = Seconds(10);
     int64_t http_connections = 256;
     Bytes http_body = Bytes(8 << 20);
+  };
+  // Policies, under the names that the simulator's scenarios use (scheduler/scheduler.h has what
+  // each of them means).
+  struct Scheduling {
+    std::string queue = "edf";
+    Duration implied_deadline = Seconds(30);
+    Duration class_ageing;             // zero: never
+    int64_t max_queued_by_tenant = 0;  // zero: no limit of its own
+    int64_t max_queued_interactive = 0;
+    int64_t max_queued_standard = 0;
+    int64_t max_queued_batch = 0;
+    bool refuse_hopeless = true;
+    int64_t look_ahead = 8;
+    int64_t max_passes = 32;
+    std::string routing = "cost";
+    int64_t nanoseconds_per_joule = 0;
+    std::string join = "forecast";
+    double overflow_risk = 0.02;
+    std::vector<std::string> guaranteed;  // classes
+    std::string victims = "least_cost";
+    int64_t max_preemptions = 2;
+    int64_t max_drafts = 0;
+    int64_t patience = 10;
+  };
+  struct Fairness {
+    bool enabled = true;
+    std::vector<std::string> weights;  // "tenant=2.5"; others have 1
+  };
+  // What an answer may be told to match: the cost of one, and how many.
+  struct Constraints {
+    int64_t max_states = 65'536;
+    int64_t max_steps = 20'000'000;
+    Bytes max_bytes = Bytes(16 << 20);
+    Bytes cache_bytes = Bytes(16 << 20);
+    Duration timeout = Seconds(5);
+    int64_t kept = 32;
+    int64_t in_use = 256;
   };
   struct Drain {
     Duration lameduck = Seconds(5);  // not ready, but still accepting
@@ -84,6 +121,9 @@ struct ServerConfig {
   Pool pool;
   FleetPower power;
   Limits limits;
+  Scheduling scheduler;
+  Fairness fairness;
+  Constraints constraints;
   Drain drain;
   Log log;
   Faults faults;

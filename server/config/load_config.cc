@@ -13,6 +13,7 @@
 #include "base/yaml_reader.h"
 #include "scheduler/power/budget_config.h"
 #include "server/config/address.h"
+#include "server/config/scheduler_settings.h"
 #include "server/config/settings.h"
 
 namespace scoville::server {
@@ -200,6 +201,9 @@ absl::Status Merger::Validate() const {
     return From(absl::InvalidArgumentError(absl::StrCat("has ", out_->config.model.id.size(),
                                                         " bytes, at most 128 are allowed")),
                 OriginOf("model.id"), "model.id");
+  }
+  if (const auto weights = ParseWeights(out_->config.fairness.weights); !weights.ok()) {
+    return From(weights.status(), OriginOf("fairness.weights"), "fairness.weights");
   }
   scheduler::FleetPowerOptions fleet;
   fleet.nodes = out_->config.pool.budgets;

@@ -8,11 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "base/nearest_name.h"
 #include "base/quantity.h"
 #include "base/status_macros.h"
 #include "device/power_options.h"
-#include "scheduler/routing/route_policy.h"
+#include "server/config/scheduler_settings.h"
 
 namespace scoville::server {
 
@@ -78,6 +79,37 @@ absl::StatusOr<int64_t> ParseInt(absl::string_view text) {
   return value;
 }
 
+absl::StatusOr<double> ParseReal(absl::string_view text) {
+  double value = 0;
+  if (!absl::SimpleAtod(text, &value)) {
+    return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not a number"));
+  }
+  return value;
+}
+
+std::string Write(const std::vector<std::string>& list) {
+  return absl::StrCat("[",
+                      absl::StrJoin(list, ", ",
+                                    [](std::string* out, const std::string& text) {
+                                      absl::StrAppend(out, Write(text));
+                                    }),
+                      "]");
+}
+
+absl::Status ReadList(const YamlMap& map, const std::string& name, std::vector<std::string>* out) {
+  if (!map.Has(name)) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const std::vector<YamlNode> nodes, map.List(name));
+  std::vector<std::string> texts;
+  for (const YamlNode& node : nodes) {
+    ASSIGN_OR_RETURN(std::string text, node.AsString());
+    texts.push_back(std::move(text));
+  }
+  *out = std::move(texts);
+  return absl::OkStatus();
+}
+
 constexpr int64_t kSecond = 1'000'000'000;
 constexpr int64_t kDay = 86'400 * kSecond;
 
@@ -133,6 +165,8 @@ void BindPool(ServerConfig* c, std::vector<Setting>* s) {
   s->emplace_back("pool.kv_blocks", &c->pool.kv_blocks,
                   "KV blocks of each device; 0: 4096 if functional, else what its memory holds")
       .Range(0, 1 << 30);
+  s->emplace_back("pool.prefix_cache", &c->pool.prefix_cache,
+                  "full KV blocks are kept and shared by prompts that begin alike");
 }
 
 void BindFleetPower(ServerConfig* c, std::vector<Setting>* s) {
@@ -168,10 +202,6 @@ void BindLimits(ServerConfig* c, std::vector<Setting>* s) {
   s->emplace_back("limits.ttft_target", &c->limits.ttft_target,
                   "time to the first token that routing aims at; 0s: no target")
       .Range(0, kDay);
-  s->emplace_back("limits.routing", &c->limits.routing,
-                  "least_loaded spreads requests, consolidate fills devices up to the targets so "
-                  "that the others can park")
-      .Allow(scheduler::RoutePolicyNames());
   s->emplace_back("limits.max_request_duration", &c->limits.max_request_duration,
                   "upper bound of every request's deadline")
       .Range(kSecond, kDay);
@@ -187,6 +217,29 @@ void BindLimits(ServerConfig* c, std::vector<Setting>* s) {
       .Range(1, 65536);
   s->emplace_back("limits.http_body", &c->limits.http_body, "largest HTTP request body")
       .Range(1024, 1 << 30);
+}
+
+void BindConstraints(ServerConfig* c, std::vector<Setting>* s) {
+  s->emplace_back("constraints.max_states", &c->constraints.max_states,
+                  "states that one JSON Schema or regular expression may compile to")
+      .Range(16, 1 << 24);
+  s->emplace_back("constraints.max_steps", &c->constraints.max_steps,
+                  "counted work of compiling one; 20 million are about a second")
+      .Range(1'000, 1'000'000'000);
+  s->emplace_back("constraints.max_bytes", &c->constraints.max_bytes, "tables of one")
+      .Range(64 << 10, 1 << 30);
+  s->emplace_back("constraints.cache_bytes", &c->constraints.cache_bytes,
+                  "what one may keep of the token masks found while it is used")
+      .Range(64 << 10, 1 << 30);
+  s->emplace_back("constraints.timeout", &c->constraints.timeout,
+                  "compiling one is given up after this; the steps are the usual limit")
+      .Range(1'000'000, 60 * kSecond);
+  s->emplace_back("constraints.kept", &c->constraints.kept,
+                  "compiled ones that are kept for the next request that asks for the same")
+      .Range(0, 4096);
+  s->emplace_back("constraints.in_use", &c->constraints.in_use,
+                  "different ones that requests may use at a time; more are refused")
+      .Range(1, 65536);
 }
 
 void BindOperation(ServerConfig* c, std::vector<Setting>* s) {
@@ -230,7 +283,14 @@ std::string Setting::type_text() const {
             return choices_.empty() ? std::string("text")
                                     : absl::StrCat("one of ", absl::StrJoin(choices_, ", "));
           },
+          [&](std::vector<std::string>*) {
+            return choices_.empty() ? std::string("list of texts")
+                                    : absl::StrCat("list of ", absl::StrJoin(choices_, ", "));
+          },
           [](bool*) { return std::string("true or false"); },
+          [&](double*) {
+            return absl::StrCat("number from ", real_range_.low, " to ", real_range_.high);
+          },
           [&](int64_t*) { return absl::StrCat("integer from ", range_.low, " to ", range_.high); },
           [&](Duration*) {
             return absl::StrCat("duration (30s) from ", Write(Duration(range_.low)), " to ",
@@ -253,6 +313,7 @@ std::string Setting::value_text() const {
                         [](std::string* v) { return Write(*v); },
                         [](bool* v) { return std::string(*v ? "true" : "false"); },
                         [](int64_t* v) { return absl::StrCat(*v); },
+                        [](double* v) { return absl::StrCat(*v); },
                         [](auto* v) { return Write(*v); },
                     },
                     target_);
@@ -268,6 +329,10 @@ absl::Status Setting::SetFromText(absl::string_view text) const {
           ASSIGN_OR_RETURN(*out, ParseBool(text));
         } else if constexpr (std::is_same_v<T, int64_t>) {
           ASSIGN_OR_RETURN(*out, ParseInt(text));
+        } else if constexpr (std::is_same_v<T, double>) {
+          ASSIGN_OR_RETURN(*out, ParseReal(text));
+        } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+          *out = absl::StrSplit(text, ',', absl::SkipWhitespace());
         } else if constexpr (std::is_same_v<T, Duration>) {
           ASSIGN_OR_RETURN(*out, ParseDuration(text));
         } else if constexpr (std::is_same_v<T, Power>) {
@@ -284,7 +349,12 @@ absl::Status Setting::SetFromText(absl::string_view text) const {
 
 absl::StatusOr<bool> Setting::SetFromYaml(const YamlMap& map) const {
   const std::string name = key();
-  RETURN_IF_ERROR(std::visit([&](auto* out) { return map.Read(name, out); }, target_));
+  RETURN_IF_ERROR(
+      std::visit(Overloaded{
+                     [&](std::vector<std::string>* out) { return ReadList(map, name, out); },
+                     [&](auto* out) { return map.Read(name, out); },
+                 },
+                 target_));
   if (!map.Has(name)) {
     return false;
   }
@@ -296,17 +366,19 @@ absl::StatusOr<bool> Setting::SetFromYaml(const YamlMap& map) const {
 
 absl::Status Setting::CheckLimits() const {
   const auto in_range = [&](int64_t v) { return v >= range_.low && v <= range_.high; };
-  const bool ok =
-      std::visit(Overloaded{
-                     [&](std::string* v) {
-                       return choices_.empty() ||
-                              std::find(choices_.begin(), choices_.end(), *v) != choices_.end();
-                     },
-                     [](bool*) { return true; },
-                     [&](int64_t* v) { return in_range(*v); },
-                     [&](auto* v) { return in_range(v->value()); },
-                 },
-                 target_);
+  const auto allowed = [&](const std::string& text) {
+    return choices_.empty() || std::find(choices_.begin(), choices_.end(), text) != choices_.end();
+  };
+  const bool ok = std::visit(
+      Overloaded{
+          [&](std::string* v) { return allowed(*v); },
+          [&](std::vector<std::string>* v) { return std::all_of(v->begin(), v->end(), allowed); },
+          [](bool*) { return true; },
+          [&](int64_t* v) { return in_range(*v); },
+          [&](double* v) { return *v >= real_range_.low && *v <= real_range_.high; },
+          [&](auto* v) { return in_range(v->value()); },
+      },
+      target_);
   if (ok) {
     return absl::OkStatus();
   }
@@ -324,6 +396,8 @@ std::vector<Setting> BindSettings(ServerConfig* c) {
   BindPool(c, &s);
   BindFleetPower(c, &s);
   BindLimits(c, &s);
+  BindScheduler(c, &s);
+  BindConstraints(c, &s);
   BindOperation(c, &s);
   return s;
 }

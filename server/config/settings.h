@@ -21,7 +21,9 @@ namespace scoville::server {
 
 class Setting {
  public:
-  using Target = std::variant<std::string*, bool*, int64_t*, Duration*, Power*, Bytes*>;
+  // A list is written in YAML's way in a file, and with commas in a flag or a variable.
+  using Target = std::variant<std::string*, bool*, int64_t*, double*, Duration*, Power*, Bytes*,
+                              std::vector<std::string>*>;
 
   Setting(std::string path, Target target, std::string help)
       : path_(std::move(path)), target_(target), help_(std::move(help)) {}
@@ -32,6 +34,11 @@ class Setting {
   // Of an integer, or in the base unit of a quantity (ns, mW, B).
   Setting& Range(int64_t low, int64_t high) {
     range_ = {low, high};
+    return *this;
+  }
+
+  Setting& RealRange(double low, double high) {
+    real_range_ = {low, high};
     return *this;
   }
 
@@ -54,8 +61,9 @@ class Setting {
   std::string path_;
   Target target_;
   std::string help_;
-  std::vector<std::string> choices_;  // empty: any text
+  std::vector<std::string> choices_;  // of a text, or of a list's; empty: any
   YamlIntRange range_{0, std::numeric_limits<int64_t>::max()};
+  YamlDoubleRange real_range_{};
 };
 
 // Rows in the order they are printed; keys of one section stand together.

@@ -161,8 +161,9 @@ ServiceError ServerDraining() {
 ServiceError PromptQueueFull(Bytes waiting, Bytes limit) {
   ServiceError error;
   error.reason = ErrorReason::kQueueFull;
-  error.message = absl::StrCat("long prompts of ", waiting.value(),
-                               " bytes wait to be tokenised, the limit is ", limit.value());
+  error.message = absl::StrCat("long prompts and constraints of ", waiting.value(),
+                               " bytes wait to be tokenised and compiled, the limit is ",
+                               limit.value());
   error.metadata.emplace_back("limit", absl::StrCat(limit.value()));
   // By then the longest prompt a request may have is worked off.
   error.retry_after = Seconds(1);
@@ -181,11 +182,12 @@ ServiceError ErrorOfRefusal(const scheduler::Refusal& refusal) {
   error.reason = ReasonOf(refusal.reason);
   error.message = refusal.message;
   error.retry_after = RetryAfter(error.reason, refusal.retry_after, /*nothing_sent=*/true);
+  const bool times = refusal.reason == RefusalReason::kHopeless;
   if (refusal.needed != 0) {
-    error.metadata.emplace_back("needed", absl::StrCat(refusal.needed));
+    error.metadata.emplace_back(times ? "predicted_ns" : "needed", absl::StrCat(refusal.needed));
   }
   if (refusal.limit != 0) {
-    error.metadata.emplace_back("limit", absl::StrCat(refusal.limit));
+    error.metadata.emplace_back(times ? "given_ns" : "limit", absl::StrCat(refusal.limit));
   }
   switch (refusal.reason) {
     case RefusalReason::kInvalid:

@@ -48,7 +48,7 @@ ServiceError DeviceNotFound(int64_t device, absl::string_view message);
 ServiceError WrongState(absl::string_view message);
 ServiceError FaultsDisabled();
 ServiceError ServerDraining();
-// Too many bytes of long prompts wait to be tokenised.
+// Too many bytes of long prompts and constraints wait for the background worker.
 ServiceError PromptQueueFull(Bytes waiting, Bytes limit);
 // The deadline passed before the scheduler had heard of the request.
 ServiceError DeadlineBeforeAdmission();

@@ -43,9 +43,10 @@ v1::FinishReason ReasonOf(scheduler::Outcome outcome) {
 
 }  // namespace
 
-ChunkBuilder::ChunkBuilder(const model::LoadedModel* model, OutputPlan plan)
+ChunkBuilder::ChunkBuilder(const model::LoadedModel* model, OutputPlan plan, uint32_t index)
     : model_(model),
       plan_(std::move(plan)),
+      index_(index),
       // A stop string is found again in the text, to say which one it was.
       needs_text_(!plan_.no_text || !plan_.text.stop_strings.empty()),
       detokenizer_(model->tokenizer.get(), plan_.text) {}
@@ -57,6 +58,7 @@ void ChunkBuilder::Append(const StreamToken& token, v1::Chunk* chunk) {
       chunk->mutable_text()->append(text);
     }
   }
+  chunk->set_index(index_);
   chunk->set_tokens(chunk->tokens() + 1);
   chunk->set_engine_time_ns(static_cast<uint64_t>(token.when.ns()));
   if (plan_.token_ids) {
@@ -69,12 +71,14 @@ void ChunkBuilder::Append(const StreamToken& token, v1::Chunk* chunk) {
 
 void ChunkBuilder::AppendPromptScores(absl::Span<const model::SampledToken> scores,
                                       v1::Chunk* chunk) {
+  chunk->set_index(index_);
   for (const model::SampledToken& position : scores) {
     FillPosition(position, *model_->tokenizer, chunk->add_prompt_logprobs());
   }
 }
 
 void ChunkBuilder::Flush(v1::Chunk* chunk) {
+  chunk->set_index(index_);
   if (needs_text_) {
     const std::string text = detokenizer_.Flush();
     if (!plan_.no_text) {
@@ -83,23 +87,27 @@ void ChunkBuilder::Flush(v1::Chunk* chunk) {
   }
 }
 
-void ChunkBuilder::Finish(const scheduler::RequestRecord& record, v1::Final* out) const {
-  v1::ChoiceEnd* choice = out->add_choices();
-  choice->set_finish_reason(ReasonOf(record.outcome));
-  choice->set_tokens(static_cast<uint64_t>(record.output_tokens));
+void ChunkBuilder::FinishChoice(const scheduler::RequestRecord& record, v1::ChoiceEnd* out) const {
+  out->set_index(index_);
+  out->set_finish_reason(ReasonOf(record.outcome));
+  out->set_tokens(static_cast<uint64_t>(record.output_tokens));
+  out->set_seed(record.seed);
   if (detokenizer_.stopped()) {
-    choice->set_match(detokenizer_.match());
+    out->set_match(detokenizer_.match());
   }
+}
+
+void FillFinal(const model::LoadedModel& model, const scheduler::RequestRecord& record,
+               v1::Final* out) {
   FillUsage(record, out->mutable_usage());
   FillRequestEnergy(record, out->mutable_energy());
   FillTimings(record, out->mutable_timings());
   out->set_preemptions(static_cast<uint32_t>(record.preemptions));
   out->set_seed(record.seed);
-  out->set_fingerprint(model_->fingerprint);
-  out->add_devices(record.device.value);
+  out->set_fingerprint(model.fingerprint);
   out->set_request_id(record.external_id);
   out->set_emulated(true);
-  out->set_model(model_->id);
+  out->set_model(model.id);
 }
 
 void FillPartialUsage(const scheduler::RequestRecord& record, v1::PartialUsage* out) {

@@ -1,4 +1,4 @@
-// Turns a stream's tokens into chunks, and its record into the final message.
+// Turns a choice's tokens into chunks, and records into the final message.
 //
 // Ownership: owns the detokenizer's state; borrows the tokenizer. Threading: one stream, its
 // reader's thread. Errors: none.
@@ -6,15 +6,17 @@
 #define SCOVILLE_SERVER_GRPC_CHUNK_BUILDER_H_
 
 #include <cstddef>
+#include <cstdint>
 
 #include "absl/types/span.h"
 #include "model/loaded_model.h"
 #include "model/text/detokenizer.h"
 #include "scheduler/request.h"
-#include "server/grpc/request_builder.h"
+#include "server/request/request_builder.h"
 #include "server/stream/token_stream.h"
 
 namespace scoville::v1 {
+class ChoiceEnd;
 class Chunk;
 class Final;
 class PartialUsage;
@@ -27,7 +29,8 @@ class ChunkBuilder {
   // Positions of prompt scores in one chunk: keeps a message below a client's usual limit.
   static constexpr size_t kScoresPerChunk = 512;
 
-  ChunkBuilder(const model::LoadedModel* model, OutputPlan plan);
+  // Of the choice `index`.
+  ChunkBuilder(const model::LoadedModel* model, OutputPlan plan, uint32_t index);
 
   const OutputPlan& plan() const { return plan_; }
 
@@ -37,14 +40,19 @@ class ChunkBuilder {
   void Flush(v1::Chunk* chunk);
 
   // Precondition: IsCompletion(record.outcome).
-  void Finish(const scheduler::RequestRecord& record, v1::Final* out) const;
+  void FinishChoice(const scheduler::RequestRecord& record, v1::ChoiceEnd* out) const;
 
  private:
   const model::LoadedModel* const model_;
   const OutputPlan plan_;
+  const uint32_t index_;
   const bool needs_text_;
   model::Detokenizer detokenizer_;
 };
+
+// All of it but what it says of each choice and of the devices.
+void FillFinal(const model::LoadedModel& model, const scheduler::RequestRecord& record,
+               v1::Final* out);
 
 // What a request that failed midway had cost.
 void FillPartialUsage(const scheduler::RequestRecord& record, v1::PartialUsage* out);

@@ -8,10 +8,12 @@
 #include <utility>
 
 #include "server/grpc/calls.h"
+#include "server/grpc/choice_set.h"
 #include "server/grpc/chunk_builder.h"
 #include "server/grpc/grpc_error.h"
-#include "server/grpc/request_builder.h"
 #include "server/grpc/services.h"
+#include "server/request/request_builder.h"
+#include "server/request/request_constraint.h"
 
 namespace scoville::server {
 
@@ -85,24 +87,35 @@ class CompletionCall final : public StreamReader {
     context.fresh_seed = shared_->Draw();
     context.deadline = shared_->DeadlineOf(context_.deadline());
     const size_t text = TextBytes(request_);
+    auto built = std::make_unique<BuiltRequest>();
     if (text > kMostTextAtOnce) {
-      BuildAside(Bytes(static_cast<int64_t>(text)), context);
+      BuildAside(Bytes(static_cast<int64_t>(text)), context, std::move(built));
       return;
     }
-    BuiltRequest built;
-    const std::optional<ServiceError> error = Rpc::kBuild(request_, context, &built);
-    OnBuilt(error, &built);
+    std::optional<ServiceError> error = Rpc::kBuild(request_, context, built.get());
+    if (!error && NeedsCompiling(shared_->options.constraints, built.get(), &error)) {
+      is_built_ = true;
+      BuildAside(kConstraintWeight, context, std::move(built));
+      return;
+    }
+    OnBuilt(error, built.get());
   }
 
-  // Builds the request on the background worker, which alone reads it until it is built; then goes
-  // on here. A call that ends meanwhile waits for that.
-  void BuildAside(Bytes text, const RequestContext& context) {
+  // Builds what is left to build of the request on the background worker, which alone reads it
+  // until it is built; then goes on here. A call that ends meanwhile waits for that.
+  void BuildAside(Bytes weight, const RequestContext& context,
+                  std::unique_ptr<BuiltRequest> built) {
     building_ = true;
-    const bool posted = shared_->worker->Post(text, [this, context] {
-      auto built = std::make_unique<BuiltRequest>();
+    const std::string id = RequestIdOf(request_.request_id(), context);
+    const bool posted = shared_->worker->Post(weight, [this, context,
+                                                       built = std::move(built)]() mutable {
+      const auto abandoned = [this] { return abandoned_.load(std::memory_order_relaxed); };
       std::optional<ServiceError> error;
-      if (!abandoned_.load(std::memory_order_relaxed)) {
+      if (!is_built_ && !abandoned()) {
         error = Rpc::kBuild(request_, context, built.get());
+      }
+      if (!error && !abandoned()) {
+        error = CompileFor(shared_->options.constraints, built.get(), abandoned);
       }
       shared_->threads[thread_]->Post([this, error = std::move(error), built = std::move(built)] {
         building_ = false;
@@ -115,7 +128,7 @@ class CompletionCall final : public StreamReader {
     });
     if (!posted) {
       building_ = false;
-      request_id_ = RequestIdOf(request_.request_id(), context);
+      request_id_ = id;
       Fail(PromptQueueFull(shared_->worker->waiting(), shared_->worker->most_waiting()));
     }
   }
@@ -127,18 +140,18 @@ class CompletionCall final : public StreamReader {
       Fail(*error);
       return;
     }
-    builder_.emplace(shared_->model, std::move(built->output));
-    stream_ = shared_->hub->Submit(std::move(built->request), shared_->threads[thread_], this);
+    choices_.emplace(shared_->model, built->output, built->choices);
+    choices_->Submit(shared_->hub, std::move(built->request), shared_->threads[thread_], this);
   }
 
   // gRPC is done with the call: it ended, or the client went away.
   void OnDone(bool) {
     context_over_ = true;
     abandoned_.store(true, std::memory_order_relaxed);
-    if (stream_ != nullptr && !stream_->ended()) {
-      shared_->hub->Cancel(stream_, TimeLeft(context_.deadline(), Seconds(1)) <= Duration()
-                                        ? scheduler::Outcome::kDeadlineExceeded
-                                        : scheduler::Outcome::kCancelled);
+    if (choices_) {
+      choices_->Cancel(TimeLeft(context_.deadline(), Seconds(1)) <= Duration()
+                           ? scheduler::Outcome::kDeadlineExceeded
+                           : scheduler::Outcome::kCancelled);
     }
     Advance();
   }
@@ -167,58 +180,70 @@ class CompletionCall final : public StreamReader {
       FreeIfOver();
       return;
     }
-    if (stream_ != nullptr && !WriteChunk() && stream_->drained()) {
+    if (!choices_) {
+      return;
+    }
+    choices_->EndTogether();
+    if (!WriteSomething() && choices_->drained()) {
       End();
     }
   }
 
-  // True if a chunk went out.
-  bool WriteChunk() {
-    const bool ended = stream_->ended();
-    const size_t pending = stream_->pending();
-    // Nothing goes out before there is a first token to follow it.
-    if (pending > 0 && prompt_sent_ < PromptScores()) {
-      return WritePromptScores();
+  // True if a chunk went out. The choices take turns.
+  bool WriteSomething() {
+    for (size_t tried = 0; tried < choices_->size(); ++tried) {
+      Choice& choice = (*choices_)[turn_];
+      turn_ = (turn_ + 1) % choices_->size();
+      if (WriteChunk(choice)) {
+        return true;
+      }
     }
-    if (pending == 0 || (!ended && token_sent_ && pending < builder_->plan().stream_interval)) {
-      return ended && pending == 0 && WriteHeldBack();
+    return false;
+  }
+
+  bool WriteChunk(Choice& choice) {
+    TokenStream& stream = *choice.stream;
+    const bool ended = stream.ended();
+    const size_t pending = stream.pending();
+    // Nothing goes out before there is a first token to follow it.
+    if (pending > 0 && choice.prompt_sent < choice.prompt_scores()) {
+      return WritePromptScores(choice);
+    }
+    if (pending == 0 ||
+        (!ended && choice.token_sent && pending < choice.builder.plan().stream_interval)) {
+      return ended && pending == 0 && WriteHeldBack(choice);
     }
     v1::Chunk* chunk = FreshChunk();
     StreamToken token;
-    while (chunk->tokens() < kMaxChunkTokens && stream_->Pop(&token)) {
-      builder_->Append(token, chunk);
+    while (chunk->tokens() < kMaxChunkTokens && stream.Pop(&token)) {
+      choice.builder.Append(token, chunk);
     }
-    token_sent_ = true;
-    shared_->hub->AfterRead(stream_);
-    if (stream_->drained()) {
-      Flush(chunk);
+    choice.token_sent = true;
+    shared_->hub->AfterRead(choice.stream);
+    if (stream.drained()) {
+      Flush(choice, chunk);
     }
     Write();
     return true;
   }
 
-  // Prompt scores there are to send; known once a token has come.
-  size_t PromptScores() const {
-    return builder_->plan().prompt_logprobs ? stream_->prompt_scores().size() : 0;
-  }
-
-  bool WritePromptScores() {
-    const auto scores = stream_->prompt_scores().subspan(
-        prompt_sent_,
-        std::min(ChunkBuilder::kScoresPerChunk, stream_->prompt_scores().size() - prompt_sent_));
-    prompt_sent_ += scores.size();
-    builder_->AppendPromptScores(scores, FreshChunk());
+  bool WritePromptScores(Choice& choice) {
+    const auto all = choice.stream->prompt_scores();
+    const auto scores = all.subspan(choice.prompt_sent, std::min(ChunkBuilder::kScoresPerChunk,
+                                                                 all.size() - choice.prompt_sent));
+    choice.prompt_sent += scores.size();
+    choice.builder.AppendPromptScores(scores, FreshChunk());
     Write();
     return true;
   }
 
   // Text that was held back until the end came after the last token.
-  bool WriteHeldBack() {
-    if (flushed_ || !sent_) {
+  bool WriteHeldBack(Choice& choice) {
+    if (choice.flushed || !choice.token_sent) {
       return false;
     }
     v1::Chunk* chunk = FreshChunk();
-    Flush(chunk);
+    Flush(choice, chunk);
     if (chunk->text().empty()) {
       return false;
     }
@@ -226,9 +251,9 @@ class CompletionCall final : public StreamReader {
     return true;
   }
 
-  void Flush(v1::Chunk* chunk) {
-    flushed_ = true;
-    builder_->Flush(chunk);
+  static void Flush(Choice& choice, v1::Chunk* chunk) {
+    choice.flushed = true;
+    choice.builder.Flush(chunk);
   }
 
   v1::Chunk* FreshChunk() {
@@ -247,17 +272,12 @@ class CompletionCall final : public StreamReader {
   }
 
   void End() {
-    if (stream_->refusal()) {
-      Fail(ErrorOfRefusal(*stream_->refusal()));
-      return;
-    }
-    const scheduler::RequestRecord& record = *stream_->record();
-    if (!scheduler::IsCompletion(record.outcome)) {
-      Fail(ErrorOfEnd(record));
+    if (const std::optional<ServiceError> failure = choices_->Failure()) {
+      Fail(*failure);
       return;
     }
     response_.Clear();
-    builder_->Finish(record, response_.mutable_final());
+    choices_->Finish(response_.mutable_final());
     AddTrailer("x-request-id", request_id_);
     finishing_ = true;
     busy_ = true;
@@ -288,19 +308,17 @@ class CompletionCall final : public StreamReader {
     if (building_) {
       return;
     }
-    if (stream_ != nullptr) {
-      StreamToken token;
-      while (stream_->Pop(&token)) {
-      }
-      if (!stream_->drained()) {
+    if (choices_) {
+      choices_->Drop();
+      if (!choices_->ended()) {
         return;  // the engine's end is still to come
       }
     }
     if (!context_over_) {
       return;
     }
-    if (stream_ != nullptr) {
-      stream_->Detach();
+    if (choices_) {
+      choices_->Detach();
     }
     shared_->open_streams.fetch_sub(1);
     shared_->live_calls.fetch_sub(1);
@@ -324,15 +342,13 @@ class CompletionCall final : public StreamReader {
 
   // State.
   std::string request_id_;
-  std::optional<ChunkBuilder> builder_;
-  std::shared_ptr<TokenStream> stream_;
-  size_t prompt_sent_ = 0;
+  std::optional<ChoiceSet> choices_;
+  size_t turn_ = 0;            // whose chunk is next
   bool begun_ = false;         // the request arrived on this thread
   bool building_ = false;      // the background worker has the request
+  bool is_built_ = false;      // and all it has to do is to compile the constraint
   bool busy_ = false;          // a write or the finish is under way
   bool sent_ = false;          // some chunk went out
-  bool token_sent_ = false;    // a chunk with tokens did
-  bool flushed_ = false;       // the held-back text went out
   bool finishing_ = false;     // the finish began: nothing is written any more
   bool context_over_ = false;  // gRPC is done
 

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/grpc/calls.h"
-#include "server/grpc/field_checker.h"
+#include "server/request/field_checker.h"
 #include "server/grpc/pool_state.h"
 #include "server/grpc/services.h"
 #include "server/grpc/unary_call.h"

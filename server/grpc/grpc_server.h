@@ -1,8 +1,8 @@
 // The gRPC front of the daemon: scoville.v1, health, reflection.
 //
 // Two queue threads serve all calls: requests are built there, tokens turned into text and sent.
-// Nothing blocks them: long prompts are tokenised by the background worker, the engine is reached
-// through the stream hub and Post.
+// Nothing blocks them: long prompts are tokenised and constraints compiled by the background
+// worker, the engine is reached through the stream hub and Post.
 //
 // Life: Start (not serving), SetServing(true), …, SetServing(false), BeginDrain, WaitForStreams,
 // Shutdown. A health check answers SERVING only while serving is set.
@@ -24,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "base/units.h"
 #include "model/loaded_model.h"
+#include "server/constraint/constraint_cache.h"
 #include "server/engine/engine.h"
 #include "server/runtime/background_worker.h"
 #include "server/stream/stream_hub.h"
@@ -44,6 +45,7 @@ struct GrpcServerOptions {
   Duration max_request_duration = Seconds(600);  // upper bound of every deadline
   int32_t queue_threads = 2;
   bool fault_injection = false;  // InjectFault is answered, not refused
+  ConstraintCache* constraints = nullptr;  // of the engine; null: constraints are refused
 };
 
 // What the answers say about the deployment.

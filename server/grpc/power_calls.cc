@@ -7,9 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "scheduler/power/fleet_power.h"
 #include "server/grpc/calls.h"
-#include "server/grpc/field_checker.h"
 #include "server/grpc/services.h"
 #include "server/grpc/unary_call.h"
+#include "server/request/field_checker.h"
 
 namespace scoville::server {
 

@@ -5,9 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "server/grpc/calls.h"
 #include "server/grpc/pool_state.h"
-#include "server/grpc/request_builder.h"
 #include "server/grpc/services.h"
 #include "server/grpc/unary_call.h"
+#include "server/request/request_builder.h"
 
 namespace scoville::server {
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "server/constraint/constraint_cache.h"
 #include "server/engine/engine.h"
 #include "server/grpc/grpc_server.h"
 #include "server/http/core_reader.h"
@@ -38,7 +39,7 @@ constexpr Duration kHeartbeat = Seconds(1);
 constexpr int kHeartbeatsPerStatusLine = 10;
 // How long ended requests may take to tell their clients.
 constexpr Duration kFlushTime = Seconds(5);
-// Of prompts that wait to be tokenised: sixteen of the longest.
+// Of prompts that wait to be tokenised: sixteen of the longest. Constraints count as well.
 constexpr Bytes kLongPrompts = Bytes(64 << 20);
 constexpr Duration kIdlePoll = Milliseconds(20);
 
@@ -122,6 +123,7 @@ class Daemon::Impl {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<StreamHub> hub_;
   std::unique_ptr<BackgroundWorker> worker_;
+  std::unique_ptr<ConstraintCache> constraints_;
   std::unique_ptr<OpenAiEndpoints> openai_;
   std::unique_ptr<GrpcServer> grpc_;
   std::atomic<bool> engine_idle_{false};
@@ -156,6 +158,9 @@ absl::Status Daemon::Impl::Start() {
   exit_code_ = kExitFailed;
   hub_ = std::make_unique<StreamHub>(engine_.get());
   worker_ = std::make_unique<BackgroundWorker>(kLongPrompts);
+  constraints_ =
+      std::make_unique<ConstraintCache>(model_->tokenizer.get(), ConstraintOptionsFor(config_),
+                                        [engine = engine_.get()] { return engine->Now(); });
   RETURN_IF_ERROR(StartGrpc());
   ServeHttp();
   return WarmUp(engine_.get(), observer_.get());
@@ -171,7 +176,9 @@ absl::Status Daemon::Impl::ListenHttp() {
 }
 
 absl::Status Daemon::Impl::StartEngine() {
-  const EngineOptions options = EngineOptionsFor(config_);
+  EngineOptions options = EngineOptionsFor(config_);
+  options.scheduler.model_id = model_->id;
+  options.scheduler.cache_secret = DrawSecret();
   observer_ = std::make_unique<MetricsObserver>(static_cast<size_t>(options.pool.devices));
   ASSIGN_OR_RETURN(engine_, Engine::Start(options, model_.get(), observer_.get()));
   const device::Profile& profile = engine_->pool().profile();
@@ -189,6 +196,7 @@ absl::Status Daemon::Impl::StartGrpc() {
   options.address = config_.listeners.grpc;
   options.max_request_duration = config_.limits.max_request_duration;
   options.fault_injection = config_.faults.enabled;
+  options.constraints = constraints_.get();
   GrpcDeployment deployment;
   deployment.version = SCOVILLE_VERSION;
   deployment.profile = facts_.profile;
@@ -237,6 +245,7 @@ void Daemon::Impl::ServeHttp() {
   OpenAiEndpoints::Options options;
   options.max_request_duration = config_.limits.max_request_duration;
   options.start_unix_seconds = start_unix_seconds_;
+  options.constraints = constraints_.get();
   options.salt = static_cast<uint64_t>(start_unix_seconds_ * 1e9);
   openai_ = std::make_unique<OpenAiEndpoints>(options, engine_.get(), hub_.get(), http_.get(),
                                               model_.get(), worker_.get());

@@ -1,5 +1,7 @@
 #include "server/main/deployment.h"
 
+#include <sys/random.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <string>
@@ -10,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "model/card/model_card_reader.h"
+#include "server/config/scheduler_settings.h"
 
 namespace scoville::server {
 
@@ -79,22 +82,29 @@ EngineOptions EngineOptionsFor(const ServerConfig& config) {
   out.pool.max_step_tokens = config.limits.max_step_tokens;
   out.pool.executor = config.executor == "synthetic" ? device::ExecutorKind::kSynthetic
                                                      : device::ExecutorKind::kFunctional;
-  out.scheduler.max_queued_requests = config.limits.max_queued_requests;
-  out.scheduler.max_queued_tokens = config.limits.max_queued_tokens;
-  out.scheduler.max_running = static_cast<int32_t>(config.limits.max_running);
-  out.scheduler.max_step_tokens = config.limits.max_step_tokens;
-  out.scheduler.itl_target = config.limits.itl_target;
-  out.scheduler.ttft_target = config.limits.ttft_target;
-  out.scheduler.routing =
-      ChoiceOf<scheduler::RoutePolicy>(config.limits.routing, scheduler::RoutePolicyNames());
-  out.scheduler.slow_reader_timeout = config.limits.slow_reader_timeout;
-  scheduler::FleetPowerOptions& fleet = out.scheduler.fleet;
-  fleet.nodes = config.pool.budgets;
-  fleet.budget = config.power.budget;
-  fleet.policy.reserve_ppm = config.power.reserve_ppm;
-  fleet.policy.pue_milli = config.power.pue_milli;
-  fleet.policy.overhead_per_device = config.power.overhead_per_device;
+  out.pool.kv.prefix_cache = config.pool.prefix_cache;
+  out.scheduler = SchedulerOptionsFor(config);
   out.compute_lanes = static_cast<int>(config.compute.lanes);
+  return out;
+}
+
+uint64_t DrawSecret() {
+  uint64_t secret = 0;
+  // Eight bytes come whole, and wait only before the system has ever had any.
+  CHECK_EQ(getrandom(&secret, sizeof(secret), 0), static_cast<ssize_t>(sizeof(secret)));
+  return secret;
+}
+
+ConstraintOptions ConstraintOptionsFor(const ServerConfig& config) {
+  const ServerConfig::Constraints& in = config.constraints;
+  ConstraintOptions out;
+  out.max_states = in.max_states;
+  out.max_steps = in.max_steps;
+  out.max_bytes = in.max_bytes;
+  out.cache_bytes = in.cache_bytes;
+  out.timeout = in.timeout;
+  out.kept = in.kept;
+  out.in_use = in.in_use;
   return out;
 }
 

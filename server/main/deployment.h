@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "model/loaded_model.h"
 #include "server/config/config.h"
+#include "server/constraint/constraint_cache.h"
 #include "server/engine/engine.h"
 
 namespace scoville::server {
@@ -21,6 +22,10 @@ absl::StatusOr<std::unique_ptr<model::LoadedModel>> OpenModel(const ServerConfig
                                                               const std::string& default_path);
 
 EngineOptions EngineOptionsFor(const ServerConfig& config);
+// From the system's own source: what keeps one start's prefix cache from being read with what was
+// learnt of another's. It decides about no token.
+uint64_t DrawSecret();
+ConstraintOptions ConstraintOptionsFor(const ServerConfig& config);
 
 }  // namespace scoville::server
 

@@ -12,9 +12,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "scoville/v1/completions.pb.h"
-#include "server/grpc/chunk_builder.h"
+#include "server/grpc/choice_set.h"
 #include "server/http/http_exchange.h"
 #include "server/openai/openai_request.h"
 #include "server/openai/openai_response.h"
@@ -28,9 +29,9 @@ class OpenAiAnswer final : public StreamReader, public std::enable_shared_from_t
   static constexpr size_t kMostPendingBytes = 64 << 10;
 
   // `open` is counted up from the beginning of the answer to its end.
-  OpenAiAnswer(std::shared_ptr<HttpExchange> exchange, OpenAiCall call, OutputPlan plan,
-               const model::LoadedModel* model, StreamHub* hub, int64_t created_unix_seconds,
-               std::shared_ptr<std::atomic<int64_t>> open);
+  OpenAiAnswer(std::shared_ptr<HttpExchange> exchange, OpenAiCall call, const OutputPlan& plan,
+               uint32_t choices, const model::LoadedModel* model, StreamHub* hub,
+               int64_t created_unix_seconds, std::shared_ptr<std::atomic<int64_t>> open);
   ~OpenAiAnswer() override;
 
   // Once, on a shared object.
@@ -41,27 +42,37 @@ class OpenAiAnswer final : public StreamReader, public std::enable_shared_from_t
   void OnStreamReady() override { Pump(); }
 
  private:
+  // What has been taken of a choice and not been sent yet.
+  struct Part {
+    v1::Chunk chunk;
+    double logprobs = 0;  // sum over its tokens, where they are ranked by it
+    bool ended = false;   // its last event has gone
+  };
+
   void Pump();
-  // Moves up to a chunk of tokens from the stream; true if there may be more.
-  bool Take();
+  // Moves up to a chunk of tokens of a choice from its stream; true if there may be more.
+  bool Take(size_t choice);
+  // Sends what there is of a choice, with its end if it has ended well.
+  void SendSome(size_t choice);
   void End();
-  void Send(const v1::Final* final);
+  void Send(size_t choice, const char* finish_reason, const v1::Final* final);
   void EndWell();
   void EndBadly(const ServiceError& error);
   void Release();
   void StartStream();
   HttpHeaders Headers() const;
+  // The choices to answer with, best first if more were drawn than asked for.
+  std::vector<uint32_t> Chosen(const v1::Final& final) const;
 
   const std::shared_ptr<HttpExchange> exchange_;
   const OpenAiCall call_;
   const std::string request_id_;
   StreamHub* const hub_;
   const std::shared_ptr<std::atomic<int64_t>> open_;
-  ChunkBuilder builder_;
+  ChoiceSet choices_;
+  std::vector<Part> parts_;
   OpenAiResponse response_;
-  std::shared_ptr<TokenStream> stream_;
   std::shared_ptr<OpenAiAnswer> self_;  // until the end
-  v1::Chunk chunk_;                     // not sent yet
   bool streaming_ = false;              // the head has been sent
 };
 

@@ -10,9 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/stable_hash.h"
-#include "server/grpc/request_builder.h"
 #include "server/openai/openai_answer.h"
 #include "server/openai/openai_response.h"
+#include "server/request/request_builder.h"
+#include "server/request/request_constraint.h"
 
 namespace scoville::server {
 
@@ -55,6 +56,7 @@ struct OpenAiEndpoints::Pending {
   OpenAiCall call;
   BuiltRequest built;
   std::optional<ServiceError> error;
+  bool is_built = false;  // what is left is to compile the constraint
 };
 
 OpenAiEndpoints::OpenAiEndpoints(const Options& options, Engine* engine, StreamHub* hub,
@@ -113,10 +115,16 @@ void OpenAiEndpoints::Serve(OpenAiRoute route, std::shared_ptr<HttpExchange> exc
   pending->context.deadline = DeadlineOf(http);
   pending->exchange = std::move(exchange);
   if (http.body.size() > kMostTextAtOnce) {
-    BuildAside(std::move(pending));
+    const Bytes weight(static_cast<int64_t>(http.body.size()));
+    BuildAside(std::move(pending), weight);
     return;
   }
   Build(pending.get());
+  pending->is_built = true;
+  if (!pending->error && NeedsCompiling(options_.constraints, &pending->built, &pending->error)) {
+    BuildAside(std::move(pending), kConstraintWeight);
+    return;
+  }
   Admit(std::move(pending));
 }
 
@@ -129,29 +137,36 @@ void OpenAiEndpoints::Build(Pending* pending) const {
   pending->error = pending->route == OpenAiRoute::kChat
                        ? BuildChat(pending->call.chat, pending->context, &pending->built)
                        : BuildGenerate(pending->call.generate, pending->context, &pending->built);
+  if (pending->call.best_of > 0) {
+    // What choices are ranked by.
+    model::SamplingParams& sampling = pending->built.request.sampling;
+    sampling.logprobs = std::max(sampling.logprobs, 0);
+  }
 }
 
-void OpenAiEndpoints::BuildAside(std::unique_ptr<Pending> pending) {
+void OpenAiEndpoints::BuildAside(std::unique_ptr<Pending> pending, Bytes weight) {
   const std::shared_ptr<HttpExchange> exchange = pending->exchange;
   const OpenAiRoute route = pending->route;
   const TimePoint deadline = pending->context.deadline;
-  const auto bytes = static_cast<int64_t>(exchange->request().body.size());
   // Written on the HTTP thread: the client left, or has its answer.
   auto over = std::make_shared<std::atomic<bool>>(false);
   open_->fetch_add(1);
-  const bool posted =
-      worker_->Post(Bytes(bytes), [this, over, pending = std::move(pending)]() mutable {
-        if (!over->load(std::memory_order_relaxed)) {
-          Build(pending.get());
-        }
-        // Whatever is left of it goes on the HTTP thread, where the exchange is at home.
-        http_->Post([this, over = std::move(over), pending = std::move(pending)]() mutable {
-          if (!over->exchange(true)) {
-            Admit(std::move(pending));
-          }
-          open_->fetch_sub(1);
-        });
-      });
+  const bool posted = worker_->Post(weight, [this, over, pending = std::move(pending)]() mutable {
+    const auto abandoned = [&] { return over->load(std::memory_order_relaxed); };
+    if (!pending->is_built && !abandoned()) {
+      Build(pending.get());
+    }
+    if (!pending->error && !abandoned()) {
+      pending->error = CompileFor(options_.constraints, &pending->built, abandoned);
+    }
+    // Whatever is left of it goes on the HTTP thread, where the exchange is at home.
+    http_->Post([this, over = std::move(over), pending = std::move(pending)]() mutable {
+      if (!over->exchange(true)) {
+        Admit(std::move(pending));
+      }
+      open_->fetch_sub(1);
+    });
+  });
   if (!posted) {
     open_->fetch_sub(1);
     ReplyError(*exchange, route, PromptQueueFull(worker_->waiting(), worker_->most_waiting()));
@@ -179,9 +194,9 @@ void OpenAiEndpoints::Admit(std::unique_ptr<Pending> pending) {
       static_cast<int64_t>(options_.start_unix_seconds + ToSeconds(engine_->Now() - TimePoint()));
   const bool stream = pending->call.stream;
   // Not make_shared: the ping's weak pointer would hold the whole of it.
-  const std::shared_ptr<OpenAiAnswer> answer(
-      new OpenAiAnswer(std::move(pending->exchange), std::move(pending->call),
-                       std::move(pending->built.output), model_, hub_, created, open_));
+  const std::shared_ptr<OpenAiAnswer> answer(new OpenAiAnswer(
+      std::move(pending->exchange), std::move(pending->call), pending->built.output,
+      pending->built.choices, model_, hub_, created, open_));
   answer->Begin(std::move(pending->built.request), thread_);
   if (stream) {
     http_->PostAfter(kPingAfter, [weak = std::weak_ptr<OpenAiAnswer>(answer)] {

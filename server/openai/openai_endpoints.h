@@ -12,6 +12,7 @@
 #include <string>
 
 #include "model/loaded_model.h"
+#include "server/constraint/constraint_cache.h"
 #include "server/engine/engine.h"
 #include "server/http/http_router.h"
 #include "server/http/http_server.h"
@@ -30,6 +31,7 @@ class OpenAiEndpoints {
     Duration max_request_duration = Seconds(600);
     double start_unix_seconds = 0;
     uint64_t salt = 0;  // what sets this start's ids and seeds apart from another's
+    ConstraintCache* constraints = nullptr;  // of the engine; null: constraints are refused
   };
 
   OpenAiEndpoints(const Options& options, Engine* engine, StreamHub* hub, HttpServer* http,
@@ -47,8 +49,9 @@ class OpenAiEndpoints {
   void Serve(OpenAiRoute route, std::shared_ptr<HttpExchange> exchange);
   // Parses and builds the request; any thread.
   void Build(Pending* pending) const;
-  // The same on the background worker; goes on with Admit unless the request ends before.
-  void BuildAside(std::unique_ptr<Pending> pending);
+  // What is left of that and of compiling on the background worker; goes on with Admit unless the
+  // request ends before.
+  void BuildAside(std::unique_ptr<Pending> pending, Bytes weight);
   // Answers the error, or submits the request.
   void Admit(std::unique_ptr<Pending> pending);
   void Models(const std::shared_ptr<HttpExchange>& exchange);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "server/openai/json_fields.h"
+#include "server/openai/openai_constraint.h"
 
 namespace scoville::server {
 
@@ -17,6 +18,8 @@ using nlohmann::json;
 
 constexpr int kMaxDepth = 64;
 constexpr size_t kMaxIgnoredNames = 16;
+constexpr uint32_t kMostChoices = 16;
+constexpr int kMostTargetMs = 86'400'000;  // a day
 // What OpenAI's completions endpoint draws when nothing is said.
 constexpr uint32_t kDefaultCompletionTokens = 16;
 
@@ -128,9 +131,67 @@ void ReadStreamOptions(JsonFields& in, OpenAiCall* out) {
   }
 }
 
+// A time in milliseconds, as clients write it, to nanoseconds.
+void ReadMilliseconds(JsonFields& in, const char* name, v1::Scheduling* out,
+                      void (v1::Scheduling::*set)(uint64_t)) {
+  float ms = 0;
+  if (!in.Read(name, &ms)) {
+    return;
+  }
+  if (!(ms >= 0 && ms <= kMostTargetMs)) {
+    in.Fail(name, absl::StrCat("must be 0 to ", kMostTargetMs, " milliseconds"));
+    return;
+  }
+  (out->*set)(static_cast<uint64_t>(static_cast<double>(ms) * 1e6 + 0.5));
+}
+
+// Three ways to say how urgent it is: our own, vLLM's (the lower, the sooner) and OpenAI's.
+void ReadClass(JsonFields& in, v1::Scheduling* out) {
+  std::string tier;
+  if (in.Read("service_tier", &tier) && (tier == "flex" || tier == "priority")) {
+    out->set_service_class(tier == "flex" ? v1::SERVICE_CLASS_BATCH
+                                          : v1::SERVICE_CLASS_INTERACTIVE);
+  }
+  if (const json* priority = in.Find("priority")) {
+    if (!priority->is_number_integer()) {
+      in.Fail("priority", "must be a whole number");
+      return;
+    }
+    // Negative numbers are never parsed as unsigned ones.
+    const bool sooner = !priority->is_number_unsigned();
+    out->set_service_class(sooner                 ? v1::SERVICE_CLASS_INTERACTIVE
+                           : *priority == json(0) ? v1::SERVICE_CLASS_STANDARD
+                                                  : v1::SERVICE_CLASS_BATCH);
+  }
+  std::string name;
+  if (!in.Read("service_class", &name)) {
+    return;
+  }
+  if (name == "interactive") {
+    out->set_service_class(v1::SERVICE_CLASS_INTERACTIVE);
+  } else if (name == "standard") {
+    out->set_service_class(v1::SERVICE_CLASS_STANDARD);
+  } else if (name == "batch") {
+    out->set_service_class(v1::SERVICE_CLASS_BATCH);
+  } else {
+    in.Fail("service_class", "must be interactive, standard or batch");
+  }
+}
+
+void ReadScheduling(JsonFields& in, v1::Scheduling* out) {
+  in.Read("cache_salt", out->mutable_cache_salt());
+  ReadClass(in, out);
+  ReadMilliseconds(in, "ttft_target_ms", out, &v1::Scheduling::set_ttft_target_ns);
+  ReadMilliseconds(in, "itl_target_ms", out, &v1::Scheduling::set_itl_target_ns);
+  bool drafts = true;
+  if (in.Read("drafts", &drafts)) {
+    out->set_no_drafts(!drafts);
+  }
+}
+
 // What is the same in both endpoints.
 template <typename Proto>
-void ReadCommon(JsonFields& in, Proto* proto, OpenAiCall* out) {
+void ReadCommon(JsonFields& in, absl::string_view body, Proto* proto, OpenAiCall* out) {
   in.Read("model", proto->mutable_model());
   ReadSampling(in, proto->mutable_sampling());
   ReadStop(in, proto->mutable_stop());
@@ -139,14 +200,18 @@ void ReadCommon(JsonFields& in, Proto* proto, OpenAiCall* out) {
   if (in.Read("skip_special_tokens", &skip_special)) {
     proto->mutable_output()->set_keep_special_tokens(!skip_special);
   }
-  in.Read("cache_salt", proto->mutable_scheduling()->mutable_cache_salt());
+  v1::Constraint constraint;
+  ReadOpenAiConstraint(in, body, &constraint);
+  if (constraint.kind_case() != v1::Constraint::KIND_NOT_SET) {
+    *proto->mutable_constraint() = std::move(constraint);
+  }
+  ReadScheduling(in, proto->mutable_scheduling());
   in.RefuseUnless("logprobs", json(nullptr), "log probabilities are served over gRPC only");
   in.RefuseUnless("top_logprobs", json(nullptr), "log probabilities are served over gRPC only");
   in.RefuseUnless("prompt_logprobs", json(nullptr), "log probabilities are served over gRPC only");
   in.RefuseUnless("return_token_ids", json(nullptr), "token ids are served over gRPC only");
-  in.RefuseUnless("response_format", json{{"type", "text"}}, "only text is served");
   // Named so that they are not reported as ignored: they ask for nothing.
-  for (const char* name : {"user", "metadata", "store", "service_tier"}) {
+  for (const char* name : {"user", "metadata", "store"}) {
     in.Find(name);
   }
 }
@@ -232,8 +297,8 @@ std::optional<ServiceError> ReadPrompt(const json* prompt, v1::GenerateRequest* 
   return std::nullopt;
 }
 
-std::optional<ServiceError> ParseChat(JsonFields& in, OpenAiCall* out) {
-  ReadCommon(in, &out->chat, out);
+std::optional<ServiceError> ParseChat(JsonFields& in, absl::string_view body, OpenAiCall* out) {
+  ReadCommon(in, body, &out->chat, out);
   bool add_prompt = true;
   bool continue_final = false;
   in.Read("add_generation_prompt", &add_prompt);
@@ -252,11 +317,31 @@ std::optional<ServiceError> ParseChat(JsonFields& in, OpenAiCall* out) {
   return ReadMessages(messages, &out->chat);
 }
 
-std::optional<ServiceError> ParseCompletions(JsonFields& in, OpenAiCall* out) {
-  ReadCommon(in, &out->generate, out);
+// So many are drawn; the answer keeps n of them.
+void ReadBestOf(JsonFields& in, OpenAiCall* out) {
+  v1::Sampling* sampling = out->generate.mutable_sampling();
+  out->n = sampling->has_n() ? sampling->n() : 1;
+  uint32_t best_of = 0;
+  if (!in.Read("best_of", &best_of) || out->n == 0 || out->n > kMostChoices) {
+    return;
+  }
+  if (best_of < out->n || best_of > kMostChoices) {
+    in.Fail("best_of",
+            absl::StrCat("is ", best_of, ", must be n (", out->n, ") to ", kMostChoices));
+  } else if (out->stream && best_of > out->n) {
+    in.Fail("best_of", "must be n when streaming: the best are known at the end only");
+  } else if (best_of > out->n) {
+    out->best_of = best_of;
+    sampling->set_n(best_of);
+  }
+}
+
+std::optional<ServiceError> ParseCompletions(JsonFields& in, absl::string_view body,
+                                             OpenAiCall* out) {
+  ReadCommon(in, body, &out->generate, out);
   in.RefuseUnless("echo", json(nullptr), "the prompt is not repeated");
   in.RefuseUnless("suffix", json(nullptr), "insertion is not served");
-  in.RefuseUnless("best_of", json(1), "one choice is drawn");
+  ReadBestOf(in, out);
   if (!out->generate.stop().has_max_tokens()) {
     out->generate.mutable_stop()->set_max_tokens(kDefaultCompletionTokens);
   }
@@ -278,7 +363,8 @@ std::optional<ServiceError> ParseOpenAiRequest(OpenAiRoute route, absl::string_v
   *out = OpenAiCall();
   out->route = route;
   JsonFields fields(&object, "");
-  auto error = route == OpenAiRoute::kChat ? ParseChat(fields, out) : ParseCompletions(fields, out);
+  auto error = route == OpenAiRoute::kChat ? ParseChat(fields, body, out)
+                                           : ParseCompletions(fields, body, out);
   out->ignored = fields.Unknown(kMaxIgnoredNames);
   return error;
 }
@@ -293,6 +379,18 @@ std::string OpenAiFieldName(OpenAiRoute route, absl::string_view native) {
   if (route == OpenAiRoute::kCompletions &&
       (native == "text" || native == "token_ids" || absl::StartsWith(native, "token_ids"))) {
     return "prompt";
+  }
+  if (native == "scheduling.ttft_target_ns" || native == "scheduling.itl_target_ns") {
+    return native == "scheduling.ttft_target_ns" ? "ttft_target_ms" : "itl_target_ms";
+  }
+  if (native == "constraint.json_schema" || native == "constraint.json_object") {
+    return "response_format";
+  }
+  if (native == "constraint.regex") {
+    return "guided_regex";
+  }
+  if (absl::StartsWith(native, "constraint.choices")) {
+    return "guided_choice";
   }
   for (const char* prefix : {"sampling.", "stop.", "output.", "scheduling."}) {
     if (absl::StartsWith(native, prefix)) {

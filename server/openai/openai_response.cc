@@ -22,13 +22,6 @@ double Joules(const v1::Energy& e) {
   return static_cast<double>(e.microjoules()) * 1e-6 + static_cast<double>(e.picojoules()) * 1e-12;
 }
 
-const char* FinishReason(const v1::Final& final) {
-  if (final.choices_size() > 0 && final.choices(0).finish_reason() == v1::FINISH_REASON_STOP) {
-    return "stop";
-  }
-  return "length";
-}
-
 ordered_json UsageOf(const v1::Final& final) {
   const v1::Usage& usage = final.usage();
   return {{"prompt_tokens", usage.prompt_tokens()},
@@ -66,31 +59,32 @@ std::string OpenAiResponse::Head(absl::string_view object) const {
   return out + ",\"choices\":";
 }
 
-std::string OpenAiResponse::Event(absl::string_view text, uint64_t tokens, const v1::Final* final) {
-  tokens_ += tokens;
-  ordered_json choice = {{"index", 0}};
+std::string OpenAiResponse::Event(const Delta& delta) {
+  tokens_ += delta.tokens;
+  ordered_json choice = {{"index", delta.index}};
   if (route_ == OpenAiRoute::kChat) {
-    ordered_json delta = ordered_json::object();
-    if (!role_sent_) {
-      delta["role"] = "assistant";
-      role_sent_ = true;
+    ordered_json message = ordered_json::object();
+    if ((roles_sent_ >> delta.index & 1) == 0) {
+      message["role"] = "assistant";
+      roles_sent_ |= 1u << delta.index;
     }
-    if (!text.empty() || final == nullptr) {
-      delta["content"] = std::string(text);
+    if (!delta.text.empty() || delta.finish_reason == nullptr) {
+      message["content"] = std::string(delta.text);
     }
-    choice["delta"] = std::move(delta);
+    choice["delta"] = std::move(message);
   } else {
-    choice["text"] = std::string(text);
+    choice["text"] = std::string(delta.text);
   }
   choice["logprobs"] = nullptr;
   choice["finish_reason"] =
-      final == nullptr ? ordered_json(nullptr) : ordered_json(FinishReason(*final));
+      delta.finish_reason == nullptr ? ordered_json(nullptr) : ordered_json(delta.finish_reason);
   std::string line =
       Head(route_ == OpenAiRoute::kChat ? "chat.completion.chunk" : "text_completion");
   absl::StrAppend(&line, "[", Dump(choice), "]");
   if (continuous_usage_) {
     const ordered_json running = {{"completion_tokens", tokens_}};
-    absl::StrAppend(&line, ",\"usage\":", final == nullptr ? Dump(running) : Dump(UsageOf(*final)));
+    absl::StrAppend(
+        &line, ",\"usage\":", delta.final == nullptr ? Dump(running) : Dump(UsageOf(*delta.final)));
   } else if (include_usage_) {
     absl::StrAppend(&line, ",\"usage\":null");
   }
@@ -107,17 +101,27 @@ std::string OpenAiResponse::Trailer(const v1::Final& final) const {
   return out + "data: [DONE]\n\n";
 }
 
-std::string OpenAiResponse::Body(absl::string_view text, const v1::Final& final) const {
-  ordered_json choice = {{"index", 0}};
-  if (route_ == OpenAiRoute::kChat) {
-    choice["message"] = {{"role", "assistant"}, {"content", std::string(text)}};
-  } else {
-    choice["text"] = std::string(text);
+std::string OpenAiResponse::Body(absl::Span<const std::string> texts,
+                                 absl::Span<const uint32_t> order, const v1::Final& final) const {
+  ordered_json choices = ordered_json::array();
+  for (size_t i = 0; i < texts.size(); ++i) {
+    ordered_json choice = {{"index", i}};
+    if (route_ == OpenAiRoute::kChat) {
+      choice["message"] = {{"role", "assistant"}, {"content", texts[i]}};
+    } else {
+      choice["text"] = texts[i];
+    }
+    choice["logprobs"] = nullptr;
+    choice["finish_reason"] =
+        OpenAiFinishReason(final.choices(static_cast<int>(order[i])).finish_reason());
+    choices.push_back(std::move(choice));
   }
-  choice["logprobs"] = nullptr;
-  choice["finish_reason"] = FinishReason(final);
   return absl::StrCat(Head(route_ == OpenAiRoute::kChat ? "chat.completion" : "text_completion"),
-                      "[", Dump(choice), "],\"usage\":", Dump(UsageOf(final)), "}");
+                      Dump(choices), ",\"usage\":", Dump(UsageOf(final)), "}");
+}
+
+const char* OpenAiFinishReason(v1::FinishReason reason) {
+  return reason == v1::FINISH_REASON_STOP ? "stop" : "length";
 }
 
 std::string OpenAiError(OpenAiRoute route, const ServiceError& error) {

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "scoville/v1/completions.pb.h"
 #include "server/errors/service_error.h"
 #include "server/http/http_exchange.h"
@@ -24,12 +25,21 @@ class OpenAiResponse {
   OpenAiResponse(const OpenAiCall& call, absl::string_view request_id, absl::string_view model,
                  absl::string_view fingerprint, int64_t created_unix_seconds);
 
-  // One event with text; `final` if these are the last ones (may come without text).
-  std::string Event(absl::string_view text, uint64_t tokens, const v1::Final* final);
+  // What one event says of one choice.
+  struct Delta {
+    uint32_t index = 0;
+    absl::string_view text;
+    uint64_t tokens = 0;
+    const char* finish_reason = nullptr;  // with the choice's last event, which may have no text
+    const v1::Final* final = nullptr;     // with the answer's last one
+  };
+
+  std::string Event(const Delta& delta);
   // What follows the last event: usage if asked for, then [DONE].
   std::string Trailer(const v1::Final& final) const;
-  // The whole answer.
-  std::string Body(absl::string_view text, const v1::Final& final) const;
+  // The whole answer; final.choices(order[i]) ended what texts[i] says.
+  std::string Body(absl::Span<const std::string> texts, absl::Span<const uint32_t> order,
+                   const v1::Final& final) const;
 
  private:
   std::string Head(absl::string_view object) const;  // up to and including "choices":
@@ -41,9 +51,12 @@ class OpenAiResponse {
   const std::string model_;
   const std::string fingerprint_;
   const int64_t created_;
-  bool role_sent_ = false;
+  uint32_t roles_sent_ = 0;  // bit i: of choice i
   uint64_t tokens_ = 0;
 };
+
+// "stop" or "length".
+const char* OpenAiFinishReason(v1::FinishReason reason);
 
 // Error body and headers for an error before the first token, and as an event after it.
 std::string OpenAiError(OpenAiRoute route, const ServiceError& error);

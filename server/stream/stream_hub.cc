@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "server/stream/choices.h"
 
 namespace scoville::server {
 
@@ -14,25 +15,39 @@ StreamHub::StreamHub(Engine* engine)
 std::shared_ptr<TokenStream> StreamHub::Submit(scheduler::Request request,
                                                const std::shared_ptr<ReaderThread>& thread,
                                                StreamReader* reader) {
-  CHECK(request.sink == nullptr);
-  auto stream = std::make_shared<TokenStream>(thread, reader);
-  request.sink = std::make_unique<StreamSink>(stream, flusher_);
-  const bool posted = engine_->Post(
-      [engine = engine_, flusher = flusher_, stream, request = std::move(request)]() mutable {
-        scheduler::SubmitResult result = engine->scheduler().Submit(std::move(request));
-        if (result.refusal) {
-          stream->Refuse(*result.refusal);
-          flusher->Mark(stream);
-        } else {
-          stream->id = result.id;
-        }
-      });
-  if (!posted) {
-    stream->Refuse(
-        {scheduler::RefusalReason::kDraining, "the server has shut down", 0, 0, Seconds(1)});
-    thread->Notify({stream});
+  return SubmitChoices(std::move(request), 1, thread, reader).front();
+}
+
+std::vector<std::shared_ptr<TokenStream>> StreamHub::SubmitChoices(
+    scheduler::Request request, uint32_t choices, const std::shared_ptr<ReaderThread>& thread,
+    StreamReader* reader) {
+  std::vector<scheduler::Request> requests = ChoicesOf(std::move(request), choices);
+  std::vector<std::shared_ptr<TokenStream>> streams;
+  for (scheduler::Request& choice : requests) {
+    CHECK(choice.sink == nullptr);
+    streams.push_back(std::make_shared<TokenStream>(thread, reader));
+    choice.sink = std::make_unique<StreamSink>(streams.back(), flusher_);
   }
-  return stream;
+  const bool posted = engine_->Post([engine = engine_, flusher = flusher_, streams,
+                                     requests = std::move(requests)]() mutable {
+    scheduler::SubmitChoicesResult result = engine->scheduler().SubmitChoices(std::move(requests));
+    for (size_t i = 0; i < streams.size(); ++i) {
+      if (result.refusal) {
+        streams[i]->Refuse(*result.refusal);
+        flusher->Mark(streams[i]);
+      } else {
+        streams[i]->id = result.ids[i];
+      }
+    }
+  });
+  if (!posted) {
+    for (const std::shared_ptr<TokenStream>& stream : streams) {
+      stream->Refuse(
+          {scheduler::RefusalReason::kDraining, "the server has shut down", 0, 0, Seconds(1)});
+    }
+    thread->Notify(streams);
+  }
+  return streams;
 }
 
 void StreamHub::Cancel(std::shared_ptr<TokenStream> stream, scheduler::Outcome outcome) {

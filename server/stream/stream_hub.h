@@ -8,7 +8,9 @@
 #ifndef SCOVILLE_SERVER_STREAM_STREAM_HUB_H_
 #define SCOVILLE_SERVER_STREAM_STREAM_HUB_H_
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "scheduler/request.h"
 #include "server/engine/engine.h"
@@ -25,6 +27,11 @@ class StreamHub {
   std::shared_ptr<TokenStream> Submit(scheduler::Request request,
                                       const std::shared_ptr<ReaderThread>& thread,
                                       StreamReader* reader);
+  // The same for several answers to it (choices.h), a stream each, in their order. They are taken
+  // or refused together.
+  std::vector<std::shared_ptr<TokenStream>> SubmitChoices(
+      scheduler::Request request, uint32_t choices, const std::shared_ptr<ReaderThread>& thread,
+      StreamReader* reader);
 
   // Ends the request; its stream still gets its end. Nothing happens if it has ended.
   void Cancel(std::shared_ptr<TokenStream> stream,

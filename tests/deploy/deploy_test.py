@@ -307,6 +307,17 @@ class ConfigTest(unittest.TestCase):
         self.assertNotEqual(code, 0)
         self.assertIn("devices", words)
 
+    def test_every_policy_is_documented(self):
+        code, words = run(SCOVILLED, "config", "schema")
+        self.assertEqual(code, 0, words)
+        keys = re.findall(r"(?m)^((?:scheduler|fairness|constraints)\.\w+)$", words)
+        self.assertGreater(len(keys), 20)
+        reference = (DEPLOY / "config/README.md").read_text()
+        for key in keys:
+            self.assertIn(f"`{key}`", reference)
+        for key in re.findall(r"`((?:scheduler|fairness|constraints)\.\w+)`", reference):
+            self.assertIn(key, keys)
+
     def test_example_shows_the_defaults(self):
         code, words = run(SCOVILLED, "config", "print", "--config", DEPLOY / "config/scovilled.yaml")
         self.assertEqual(code, 0, words)

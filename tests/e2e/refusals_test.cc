@@ -132,7 +132,7 @@ TEST_F(RefusalsTest, TextThatIsNotUtf8) {
 
 TEST_F(RefusalsTest, FeatureThatIsNotServedYet) {
   v1::GenerateRequest request = LongRequest(2);
-  request.mutable_sampling()->set_n(2);
+  request.mutable_output()->set_echo_prompt(true);
   const absl::Status status = Ask(request);
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_EQ(client::DetailOf(status).reason, "UNSUPPORTED_FEATURE");

@@ -26,6 +26,7 @@ void RunInput(absl::Span<const uint8_t> input) {
     for (const std::string& name : call.ignored) {
       CHECK(name.find_first_of("\r\n\t ") == std::string::npos);
     }
+    CHECK(call.best_of == 0 || (call.best_of > call.n && call.best_of <= 16));
     if (route == server::OpenAiRoute::kChat) {
       CHECK_GT(call.chat.messages_size(), 0);
     }
@@ -40,6 +41,13 @@ std::vector<std::vector<uint8_t>> SeedInputs() {
       R"({"prompt":"hi","stream_options":{"include_usage":true,"continuous_usage_stats":false}})",
       R"({"prompt":[[1,2,3]],"stop_token_ids":[4],"ignore_eos":true,"min_tokens":1e2,"x\r\n":1})",
       R"({"prompt":["h\u00e9\ud83d\ude00"],"echo":false,"logprobs":null,"best_of":1})",
+      R"({"prompt":"x","n":2,"best_of":4,"service_class":"batch","ttft_target_ms":2.5,
+          "drafts":false})",
+      R"({"prompt":"x","response_format":{"type":"json_schema","json_schema":{"name":"n",
+          "strict":true,"schema":{"type":"object","properties":{"z":{},"a":{}}}}},"priority":-1})",
+      R"({"prompt":"x","guided_regex":"a+","guided_choice":["x","y"],"service_tier":"flex"})",
+      R"({"response_format":1,
+          "response_format":{"type":"json_schema","json_schema":{"schema":{}}}})",
       R"([[[[{"a":[}]]]])",
   };
   std::vector<std::vector<uint8_t>> out;

@@ -9,7 +9,7 @@
 
 #include "base/status_macros.h"
 #include "scoville/v1/completions.pb.h"
-#include "server/grpc/request_builder.h"
+#include "server/request/request_builder.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/support/tiny_model.h"
 
@@ -63,6 +63,17 @@ void CheckRequest(const BuiltRequest& built, const model::LoadedModel& model) {
   }
   CHECK(s.logprobs >= -1 && s.logprobs <= 20);
   CHECK(s.prompt_logprobs >= -1 && s.prompt_logprobs <= 20);
+  CHECK(built.choices >= 1 && built.choices <= 16);
+  CHECK(request.ttft_target >= Duration() && request.ttft_target <= Seconds(86'400));
+  CHECK(request.itl_target >= Duration() && request.itl_target <= Seconds(86'400));
+  CHECK_LE(request.cache_salt.size(), size_t{64});
+  CHECK(request.constraint == nullptr);  // compiled later
+  CHECK_LE(built.constraint.text.size(), size_t{256 << 10});
+  CHECK_LE(built.constraint.choices.size(), size_t{1024});
+  if (built.constraint.kind != model::ConstraintSpec::Kind::kNone) {
+    CHECK_EQ(request.min_tokens, 0);
+    CHECK(!request.stop_tokens.empty());  // the answer can end
+  }
   CHECK(built.output.stream_interval >= 1 &&
         built.output.stream_interval <= server::kMaxChunkTokens);
 }
@@ -103,7 +114,7 @@ void FillShared(Request& request) {
   sampling.set_presence_penalty(1);
   sampling.set_frequency_penalty(-1);
   sampling.set_seed(1);
-  sampling.set_n(1);
+  sampling.set_n(3);
   (*sampling.mutable_logit_bias())[7] = -3;
   auto& stop = *request.mutable_stop();
   stop.set_max_tokens(8);
@@ -115,6 +126,11 @@ void FillShared(Request& request) {
   request.mutable_output()->set_stream_interval(4);
   request.mutable_scheduling()->set_energy_limit_microjoules(1000);
   request.mutable_scheduling()->set_cache_salt("salt");
+  request.mutable_scheduling()->set_ttft_target_ns(200'000'000);
+  request.mutable_scheduling()->set_itl_target_ns(20'000'000);
+  request.mutable_scheduling()->set_no_drafts(true);
+  request.mutable_scheduling()->set_bypass_prefix_cache(true);
+  request.mutable_scheduling()->set_service_class(v1::SERVICE_CLASS_BATCH);
 }
 
 }  // namespace
@@ -146,7 +162,18 @@ std::vector<std::vector<uint8_t>> SeedInputs() {
     message->set_role(role);
     message->set_content("words <|im_end|>");
   }
-  return {Bytes(text), Bytes(ids), Bytes(chat)};
+  std::vector<std::vector<uint8_t>> out = {Bytes(text), Bytes(ids), Bytes(chat)};
+  v1::Constraint* constraint = text.mutable_constraint();
+  constraint->set_json_schema(R"({"type":"object"})");
+  out.push_back(Bytes(text));
+  constraint->set_regex("[a-z]{1,8}");
+  out.push_back(Bytes(text));
+  constraint->mutable_choices()->add_texts("yes");
+  out.push_back(Bytes(text));
+  chat.mutable_constraint()->mutable_json_object();
+  chat.mutable_stop()->clear_min_tokens();
+  out.push_back(Bytes(chat));
+  return out;
 }
 
 }  // namespace scoville::tests

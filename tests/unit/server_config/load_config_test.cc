@@ -7,8 +7,10 @@
 
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "server/config/address.h"
+#include "server/config/scheduler_settings.h"
 
 namespace scoville::server {
 namespace {
@@ -165,7 +167,10 @@ TEST_F(LoadConfigTest, UnknownVariableIsAWarningWithTheNearestName) {
 }
 
 TEST_F(LoadConfigTest, PrintedConfigurationGivesItselfAgain) {
-  inputs_.flags = {{"pool.cap_per_device", "1500mW", "--cap-per-device"},
+  inputs_.flags = {{"scheduler.overflow_risk", "0.125", "--set scheduler.overflow_risk"},
+                   {"scheduler.guaranteed", "interactive,batch", "--set scheduler.guaranteed"},
+                   {"fairness.weights", "acme=2.5,b=1", "--set fairness.weights"},
+                   {"pool.cap_per_device", "1500mW", "--cap-per-device"},
                    {"model.path", "/tmp/a model.gguf", "--model"}};
   const absl::StatusOr<LoadedConfig> first = LoadConfig(inputs_);
   ASSERT_TRUE(first.ok()) << first.status();
@@ -175,6 +180,114 @@ TEST_F(LoadConfigTest, PrintedConfigurationGivesItselfAgain) {
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ(PrintConfig(*first, false), PrintConfig(*second, false));
   EXPECT_THAT(PrintConfig(*first, true), HasSubstr("# flag --cap-per-device"));
+}
+
+TEST_F(LoadConfigTest, DefaultsOfTheSchedulerAreItsOwn) {
+  const absl::StatusOr<LoadedConfig> loaded = LoadConfig(inputs_);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const scheduler::SchedulerOptions got = SchedulerOptionsFor(loaded->config);
+  const scheduler::SchedulerOptions own;
+  EXPECT_EQ(got.queue, own.queue);
+  EXPECT_EQ(got.fairness.enabled, own.fairness.enabled);
+  EXPECT_EQ(got.fairness.weights, own.fairness.weights);
+  EXPECT_EQ(got.implied_deadline, own.implied_deadline);
+  EXPECT_EQ(got.class_ageing, own.class_ageing);
+  EXPECT_EQ(got.max_queued_by_class, own.max_queued_by_class);
+  EXPECT_EQ(got.max_queued_by_tenant, own.max_queued_by_tenant);
+  EXPECT_EQ(got.max_queued_requests, own.max_queued_requests);
+  EXPECT_EQ(got.max_queued_tokens, own.max_queued_tokens);
+  EXPECT_EQ(got.max_running, own.max_running);
+  EXPECT_EQ(got.max_step_tokens, own.max_step_tokens);
+  EXPECT_EQ(got.slow_reader_timeout, own.slow_reader_timeout);
+  EXPECT_EQ(got.refuse_hopeless, own.refuse_hopeless);
+  EXPECT_EQ(got.look_ahead, own.look_ahead);
+  EXPECT_EQ(got.max_passes, own.max_passes);
+  EXPECT_EQ(got.routing, own.routing);
+  EXPECT_EQ(got.nanoseconds_per_joule, own.nanoseconds_per_joule);
+  EXPECT_EQ(got.join, own.join);
+  EXPECT_EQ(got.overflow_risk, own.overflow_risk);
+  EXPECT_EQ(got.guaranteed, own.guaranteed);
+  EXPECT_EQ(got.victims, own.victims);
+  EXPECT_EQ(got.max_preemptions, own.max_preemptions);
+  EXPECT_EQ(got.max_drafts, own.max_drafts);
+  EXPECT_EQ(got.patience, own.patience);
+}
+
+TEST_F(LoadConfigTest, EveryPolicyCanBeSet) {
+  WriteFile(R"(scheduler:
+  queue: fcfs
+  implied_deadline: 7s
+  class_ageing: 90s
+  max_queued_by_tenant: 11
+  max_queued_interactive: 1
+  max_queued_standard: 2
+  max_queued_batch: 3
+  refuse_hopeless: false
+  look_ahead: 4
+  max_passes: 5
+  routing: consolidate
+  nanoseconds_per_joule: 6
+  join: reserve
+  overflow_risk: 0.25
+  guaranteed: [interactive, batch]
+  victims: newest
+  max_preemptions: 7
+  max_drafts: 8
+  patience: 9
+fairness:
+  enabled: false
+  weights: ["acme=2", "a=b=0.5"]
+pool:
+  prefix_cache: false
+constraints:
+  kept: 5
+  timeout: 250ms
+)");
+  const absl::StatusOr<LoadedConfig> loaded = LoadConfig(inputs_);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const scheduler::SchedulerOptions got = SchedulerOptionsFor(loaded->config);
+  EXPECT_EQ(got.queue, scheduler::QueuePolicy::kFcfs);
+  EXPECT_EQ(got.implied_deadline, Seconds(7));
+  EXPECT_EQ(got.class_ageing, Seconds(90));
+  EXPECT_EQ(got.max_queued_by_tenant, 11);
+  EXPECT_THAT(got.max_queued_by_class, ElementsAre(1, 2, 3));
+  EXPECT_FALSE(got.refuse_hopeless);
+  EXPECT_EQ(got.look_ahead, 4);
+  EXPECT_EQ(got.max_passes, 5);
+  EXPECT_EQ(got.routing, scheduler::RoutePolicy::kConsolidate);
+  EXPECT_EQ(got.nanoseconds_per_joule, 6);
+  EXPECT_EQ(got.join, scheduler::JoinPolicy::kReserve);
+  EXPECT_EQ(got.overflow_risk, 0.25);
+  EXPECT_THAT(got.guaranteed, ElementsAre(true, false, true));
+  EXPECT_EQ(got.victims, scheduler::VictimPolicy::kNewest);
+  EXPECT_EQ(got.max_preemptions, 7);
+  EXPECT_EQ(got.max_drafts, 8);
+  EXPECT_EQ(got.patience, 9);
+  EXPECT_FALSE(got.fairness.enabled);
+  EXPECT_EQ(got.fairness.weights.at("acme"), 2 * scheduler::kWeightOne);
+  EXPECT_EQ(got.fairness.weights.at("a=b"), scheduler::kWeightOne / 2);
+  EXPECT_FALSE(loaded->config.pool.prefix_cache);
+  EXPECT_EQ(loaded->config.constraints.kept, 5);
+  EXPECT_EQ(loaded->config.constraints.timeout, Milliseconds(250));
+}
+
+TEST_F(LoadConfigTest, WrongPoliciesSayWhatIsAllowed) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"scheduler: {queue: lifo}", "fcfs, edf"},
+      {"scheduler: {overflow_risk: 0.6}", "number from 0 to 0.5"},
+      {"scheduler: {guaranteed: [urgent]}", "list of interactive, standard, batch"},
+      {"scheduler: {guaranteed: interactive}", "guaranteed"},
+      {"fairness: {weights: [acme]}", "tenant=weight"},
+      {"fairness: {weights: [acme=0]}", "0.001 to 1000"},
+      {"fairness: {weights: [a=1, a=2]}", "'a' twice"},
+  };
+  for (const auto& [text, what] : cases) {
+    WriteFile(text);
+    EXPECT_THAT(Error(), HasSubstr(what)) << text;
+  }
+  inputs_.file.clear();
+  inputs_.flags = {{"scheduler.overflow_risk", "some", "--set scheduler.overflow_risk"}};
+  EXPECT_THAT(Error(), HasSubstr("'some' is not a number"));
 }
 
 TEST_F(LoadConfigTest, ACardIsTimedAndNeverComputed) {

@@ -183,7 +183,7 @@ TEST_F(GrpcServerTest, RefusesWhatCannotBeServed) {
   EXPECT_EQ(ReasonOf(answer.status), "CONTEXT_LENGTH_EXCEEDED");
 
   request = Request("x", 4);
-  request.mutable_sampling()->set_n(2);
+  request.mutable_output()->set_echo_prompt(true);
   answer = Generate(f.completions.get(), request);
   EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
   EXPECT_EQ(ReasonOf(answer.status), "UNSUPPORTED_FEATURE");

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "base/status_macros.h"
 #include "tests/support/tiny_model.h"
 
@@ -59,7 +60,7 @@ ServerFixture::ServerFixture(FixtureOptions options) {
   CHECK(loaded.ok());
   model = *std::move(loaded);
   options.engine.pool.executor = options.executor;
-  options.engine.pool.devices = 2;
+  options.engine.pool.devices = options.devices;
   options.engine.pool.kv_blocks = 1024;
   if (options.context > 0) {
     model->config.context = options.context;
@@ -71,6 +72,9 @@ ServerFixture::ServerFixture(FixtureOptions options) {
   engine = *std::move(started);
   hub = std::make_unique<server::StreamHub>(engine.get());
   worker = std::make_unique<server::BackgroundWorker>(options.long_prompts);
+  constraints = std::make_unique<server::ConstraintCache>(
+      model->tokenizer.get(), options.constraints, [this] { return engine->Now(); });
+  options.grpc.constraints = constraints.get();
   options.grpc.address = "127.0.0.1:0";
   server::GrpcDeployment deployment;
   deployment.version = "test";
@@ -139,6 +143,22 @@ Answer Chat(v1::Completions::Stub* stub, const v1::ChatRequest& request) {
 std::string ReasonOf(const grpc::Status& status) {
   const auto info = Detail<google::rpc::ErrorInfo>(status);
   return info ? info->reason() : "";
+}
+
+int64_t NumberOf(const grpc::Status& status, const std::string& key) {
+  const auto info = Detail<google::rpc::ErrorInfo>(status);
+  int64_t number = 0;
+  const bool found = info && info->metadata().count(key) > 0 &&
+                     absl::SimpleAtoi(info->metadata().at(key), &number);
+  return found ? number : 0;
+}
+
+Duration RetryOf(const grpc::Status& status) {
+  const auto retry = Detail<google::rpc::RetryInfo>(status);
+  if (!retry) {
+    return Duration();
+  }
+  return Seconds(retry->retry_delay().seconds()) + Nanoseconds(retry->retry_delay().nanos());
 }
 
 std::string FieldOf(const grpc::Status& status) {

@@ -37,6 +37,8 @@ struct FixtureOptions {
   server::GrpcServerOptions grpc;
   Bytes long_prompts = Bytes(64 << 20);  // that may wait to be tokenised
   int64_t context = 0;                   // of a synthetic model; zero: its own
+  int32_t devices = 2;
+  server::ConstraintOptions constraints = {};
 };
 
 class ServerFixture {
@@ -56,6 +58,7 @@ class ServerFixture {
   std::unique_ptr<server::Engine> engine;
   std::unique_ptr<server::StreamHub> hub;
   std::unique_ptr<server::BackgroundWorker> worker;
+  std::unique_ptr<server::ConstraintCache> constraints;
   std::unique_ptr<server::GrpcServer> server;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::Completions::Stub> completions;
@@ -80,6 +83,10 @@ Answer Chat(v1::Completions::Stub* stub, const v1::ChatRequest& request);
 
 // The reason in a status's details; empty if there is none.
 std::string ReasonOf(const grpc::Status& status);
+// A number in the same detail; 0 if there is none.
+int64_t NumberOf(const grpc::Status& status, const std::string& key);
+// The time after which to try again; zero: don't.
+Duration RetryOf(const grpc::Status& status);
 // The field of its first violation.
 std::string FieldOf(const grpc::Status& status);
 

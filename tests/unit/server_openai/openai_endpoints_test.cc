@@ -9,6 +9,7 @@
 #include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -51,9 +52,12 @@ class OpenAiEndpointsTest : public ::testing::Test {
     auto http = HttpServer::Listen(HostPort{"127.0.0.1", 0}, {});
     ASSERT_TRUE(http.ok()) << http.status();
     http_ = *std::move(http);
-    endpoints_ =
-        std::make_unique<OpenAiEndpoints>(OpenAiEndpoints::Options(), engine_.get(), hub_.get(),
-                                          http_.get(), model_.get(), worker_.get());
+    constraints_ = std::make_unique<ConstraintCache>(model_->tokenizer.get(), ConstraintOptions(),
+                                                     [this] { return engine_->Now(); });
+    OpenAiEndpoints::Options own;
+    own.constraints = constraints_.get();
+    endpoints_ = std::make_unique<OpenAiEndpoints>(own, engine_.get(), hub_.get(), http_.get(),
+                                                   model_.get(), worker_.get());
     router_ = std::make_unique<HttpRouter>();
     endpoints_->AddTo(router_.get());
     http_->Serve(
@@ -114,6 +118,7 @@ class OpenAiEndpointsTest : public ::testing::Test {
   std::unique_ptr<HttpRouter> router_;
   std::unique_ptr<StreamHub> hub_;
   std::unique_ptr<BackgroundWorker> worker_;
+  std::unique_ptr<ConstraintCache> constraints_;
   std::unique_ptr<OpenAiEndpoints> endpoints_;
   std::unique_ptr<Engine> engine_;
 };
@@ -161,6 +166,58 @@ TEST_F(OpenAiEndpointsTest, StreamedUsageComesOnceWithEmptyChoices) {
   EXPECT_EQ(usage["usage"]["completion_tokens"], 3);
 }
 
+TEST_F(OpenAiEndpointsTest, SeveralChoicesStreamedOrNot) {
+  const std::string request =
+      R"({"prompt": "hello", "max_tokens": 40, "seed": 7, "n": 3, "ignore_eos": true)";
+  const json whole = BodyOf(Ask(Post(kCompletions, request + "}")));
+  ASSERT_EQ(whole["choices"].size(), 3u) << whole;
+  EXPECT_EQ(whole["usage"]["completion_tokens"], 120);
+  EXPECT_NE(whole["choices"][0]["text"], whole["choices"][1]["text"]);
+  const std::vector<std::string> events =
+      EventsOf(Ask(Post(kCompletions, request + R"(, "stream": true, "stream_options":
+                               {"include_usage": true, "continuous_usage_stats": true}})")));
+  ASSERT_GE(events.size(), 5u);
+  EXPECT_EQ(events.back(), "[DONE]");
+  std::vector<std::string> texts(3);
+  std::vector<int> ends(3);
+  json last;
+  for (size_t i = 0; i + 2 < events.size(); ++i) {
+    last = json::parse(events[i]);
+    const json& choice = last["choices"][0];
+    const auto index = choice["index"].get<size_t>();
+    EXPECT_EQ(ends.at(index), 0);
+    texts[index] += choice["text"].get<std::string>();
+    ends[index] += choice["finish_reason"].is_null() ? 0 : 1;
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(ends[i], 1);
+    EXPECT_EQ(texts[i], whole["choices"][i]["text"]);
+  }
+  EXPECT_EQ(last["usage"]["total_tokens"], whole["usage"]["total_tokens"]);
+  const json usage = json::parse(events[events.size() - 2]);
+  EXPECT_EQ(usage["usage"]["prompt_tokens"], whole["usage"]["prompt_tokens"]);
+  EXPECT_EQ(usage["usage"]["completion_tokens"], 120);
+  EXPECT_TRUE(ComesToRest());
+}
+
+TEST_F(OpenAiEndpointsTest, BestOfAnswersWithSomeOfWhatAllWouldBe) {
+  const std::string request =
+      R"({"prompt": "hello", "max_tokens": 6, "seed": 7, "ignore_eos": true, )";
+  const json all = BodyOf(Ask(Post(kCompletions, request + R"("n": 5})")));
+  const json best = BodyOf(Ask(Post(kCompletions, request + R"("n": 2, "best_of": 5})")));
+  ASSERT_EQ(best["choices"].size(), 2u) << best;
+  // What was drawn is paid for, whether or not it is shown.
+  EXPECT_EQ(best["usage"]["completion_tokens"], 30);
+  std::set<std::string> texts;
+  for (const json& choice : all["choices"]) {
+    texts.insert(choice["text"].get<std::string>());
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(best["choices"][i]["index"], i);
+    EXPECT_EQ(texts.count(best["choices"][i]["text"].get<std::string>()), 1u);
+  }
+}
+
 TEST_F(OpenAiEndpointsTest, ErrorsAreRealStatuses) {
   const std::string field = Ask(Post(kCompletions, R"({"prompt": "x", "top_p": 7})"));
   EXPECT_THAT(field, StartsWith("HTTP/1.1 400"));
@@ -203,6 +260,94 @@ TEST_F(OpenAiEndpointsTest, AFullQueueSaysWhenToComeBack) {
   EXPECT_TRUE(ComesToRest());
 }
 
+TEST_F(OpenAiEndpointsTest, AnswersMatchWhatTheyWereToldToMatch) {
+  const std::string schema =
+      R"({"prompt": "x", "max_tokens": 90, "seed": 4, "response_format": {"type": "json_schema",
+          "json_schema": {"name": "n", "strict": true, "schema": {"type": "object",
+          "properties": {"z": {"type": "boolean"}, "a": {"enum": [1, 22]}},
+          "required": ["z", "a"], "additionalProperties": false}}})";
+  const std::string whole = BodyOf(Ask(Post(kCompletions, schema + "}")))["choices"][0]["text"];
+  const json value = json::parse(whole);
+  EXPECT_TRUE(value["z"].is_boolean());
+  EXPECT_TRUE(value["a"] == 1 || value["a"] == 22) << whole;
+  EXPECT_LT(whole.find("\"z\""), whole.find("\"a\""));
+  std::string streamed;
+  for (const std::string& event :
+       EventsOf(Ask(Post(kCompletions, schema + R"(, "stream": true})")))) {
+    if (event != "[DONE]") {
+      streamed += json::parse(event)["choices"][0]["text"].get<std::string>();
+    }
+  }
+  EXPECT_EQ(streamed, whole);
+  const json choice =
+      BodyOf(Ask(Post(kChat, R"({"messages": [{"role": "user", "content": "x"}], "n": 2,
+                 "guided_choice": ["yes", "no way"]})")))["choices"];
+  ASSERT_EQ(choice.size(), 2u);
+  for (const json& each : choice) {
+    const std::string text = each["message"]["content"];
+    EXPECT_TRUE(text == "yes" || text == "no way") << text;
+    EXPECT_EQ(each["finish_reason"], "stop");
+  }
+  EXPECT_TRUE(ComesToRest());
+}
+
+TEST_F(OpenAiEndpointsTest, WrongConstraintsAreNamedAsTheClientWroteThem) {
+  std::string answer = Ask(Post(kCompletions, R"({"prompt": "x", "guided_regex": "ab(c"})"));
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 400"));
+  EXPECT_EQ(BodyOf(answer)["error"]["param"], "guided_regex");
+  EXPECT_THAT(BodyOf(answer)["error"]["message"].get<std::string>(), HasSubstr("offset"));
+  answer = Ask(Post(kCompletions, R"({"prompt": "x", "response_format": {"type": "json_schema",
+      "json_schema": {"schema": {"properties": {"a": {"minimum": "x"}}}}}})"));
+  EXPECT_EQ(BodyOf(answer)["error"]["param"], "response_format");
+  EXPECT_THAT(BodyOf(answer)["error"]["message"].get<std::string>(), HasSubstr("#/properties/a"));
+  answer = Ask(Post(kCompletions, R"({"prompt": "x", "response_format": {"type": "json_object"},
+      "ignore_eos": true})"));
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 400"));
+  EXPECT_EQ(BodyOf(answer)["error"]["param"], "ignore_eos");
+}
+
+TEST_F(OpenAiEndpointsTest, AQuotaSaysWhenToComeBack) {
+  EngineOptions options;
+  options.scheduler.max_queued_by_tenant = 1;
+  options.scheduler.max_running = 1;
+  Start(options);
+  const std::string endless =
+      Post(kCompletions, R"({"prompt": "x", "max_tokens": 8000, "ignore_eos": true,
+                            "stream": true})");
+  RawClient running(http_->port());
+  running.Send(endless);
+  running.ReadUntil("data: ");
+  RawClient waiting(http_->port());
+  waiting.Send(endless);
+  std::string answer;
+  for (int i = 0; i < 100 && !absl::StartsWith(answer, "HTTP/1.1 429"); ++i) {
+    answer = Ask(
+        Post(kCompletions, R"({"prompt": "x", "max_tokens": 1})", "x-request-timeout-ms: 20\r\n"));
+  }
+  ASSERT_THAT(answer, StartsWith("HTTP/1.1 429"));
+  EXPECT_EQ(BodyOf(answer)["error"]["code"], "rate_limit_exceeded");
+  EXPECT_THAT(answer, HasSubstr("Retry-After: "));
+  EXPECT_THAT(answer, HasSubstr("x-should-retry: true"));
+}
+
+TEST_F(OpenAiEndpointsTest, AHopelessDeadlineIsRefusedAtOnce) {
+  EngineOptions options;
+  options.pool.max_step_tokens = 1;
+  Start(options);
+  const std::string body = absl::StrCat(R"({"max_tokens": 1, "prompt": [5)",
+                                        [] {
+                                          std::string ids;
+                                          for (int i = 0; i < 6000; ++i) ids += ",7";
+                                          return ids;
+                                        }(),
+                                        "]}");
+  const std::string answer = Ask(Post(kCompletions, body, "x-request-timeout-ms: 60\r\n"));
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 504"));
+  EXPECT_EQ(BodyOf(answer)["error"]["code"], "deadline_infeasible");
+  // Alone it is too late as well.
+  EXPECT_THAT(answer, HasSubstr("x-should-retry: false"));
+}
+
 TEST_F(OpenAiEndpointsTest, ATimeoutWhileStreamingIsAnEventAndThenDone) {
   const std::string answer = Ask(Post(
       kCompletions, R"({"prompt": "x", "max_tokens": 8000, "ignore_eos": true, "stream": true})",
@@ -220,7 +365,7 @@ TEST_F(OpenAiEndpointsTest, ClientsThatLeaveGiveEverythingBack) {
     RawClient client(http_->port());
     client.Send(Post(i % 2 == 0 ? kCompletions : kChat,
                      i % 2 == 0 ? R"({"prompt": "x", "max_tokens": 8000, "ignore_eos": true,
-                               "stream": true})"
+                               "stream": true, "n": 3})"
                                 : R"({"messages": [{"role": "user", "content": "x"}],
                                "max_tokens": 8000, "ignore_eos": true})"));
     if (i % 6 == 0) {

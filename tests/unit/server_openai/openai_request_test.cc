@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 namespace scoville::server {
 namespace {
@@ -122,13 +123,111 @@ TEST(OpenAiRequestTest, WrongTypesNameTheField) {
               HasSubstr("messages[0].content"));
 }
 
+TEST(OpenAiRequestTest, ReadsHowUrgentItIs) {
+  const auto scheduling = [](const std::string& fields) {
+    return Parse(OpenAiRoute::kCompletions, R"({"prompt": "x", )" + fields + "}")
+        .generate.scheduling();
+  };
+  EXPECT_EQ(scheduling(R"("ttft_target_ms": 250)").ttft_target_ns(), 250'000'000u);
+  EXPECT_EQ(scheduling(R"("itl_target_ms": 0.5)").itl_target_ns(), 500'000u);
+  EXPECT_TRUE(scheduling(R"("drafts": false)").no_drafts());
+  EXPECT_FALSE(scheduling(R"("drafts": true)").no_drafts());
+  EXPECT_EQ(scheduling(R"("cache_salt": "s")").cache_salt(), "s");
+  const std::pair<const char*, v1::ServiceClass> classes[] = {
+      {R"("service_class": "interactive")", v1::SERVICE_CLASS_INTERACTIVE},
+      {R"("service_class": "batch")", v1::SERVICE_CLASS_BATCH},
+      {R"("service_tier": "auto")", v1::SERVICE_CLASS_UNSPECIFIED},
+      {R"("service_tier": "flex")", v1::SERVICE_CLASS_BATCH},
+      {R"("service_tier": "priority")", v1::SERVICE_CLASS_INTERACTIVE},
+      {R"("priority": -1)", v1::SERVICE_CLASS_INTERACTIVE},
+      {R"("priority": 0)", v1::SERVICE_CLASS_STANDARD},
+      {R"("priority": 18446744073709551615)", v1::SERVICE_CLASS_BATCH},
+      {R"("priority": 5, "service_tier": "priority")", v1::SERVICE_CLASS_BATCH},
+      {R"("priority": 5, "service_class": "standard")", v1::SERVICE_CLASS_STANDARD},
+  };
+  for (const auto& [fields, expected] : classes) {
+    EXPECT_EQ(scheduling(fields).service_class(), expected) << fields;
+  }
+  for (const char* wrong :
+       {R"("ttft_target_ms": -1)", R"("itl_target_ms": 1e9)", R"("priority": 0.5)",
+        R"("service_class": "urgent")", R"("drafts": 1)"}) {
+    const std::string name = std::string(wrong).substr(1, std::string(wrong).find('"', 1) - 1);
+    EXPECT_THAT(
+        ErrorOf(OpenAiRoute::kCompletions, std::string(R"({"prompt": "x", )") + wrong + "}"),
+        HasSubstr(name))
+        << wrong;
+  }
+}
+
+TEST(OpenAiRequestTest, ReadsResponseFormats) {
+  const auto constraint = [](const std::string& fields) {
+    return Parse(OpenAiRoute::kCompletions, R"({"prompt": "x", )" + fields + "}")
+        .generate.constraint();
+  };
+  EXPECT_EQ(constraint(R"("response_format": null)").kind_case(), v1::Constraint::KIND_NOT_SET);
+  EXPECT_EQ(constraint(R"("response_format": {"type": "text"})").kind_case(),
+            v1::Constraint::KIND_NOT_SET);
+  EXPECT_TRUE(constraint(R"("response_format": {"type": "json_object"})").has_json_object());
+  // In the order of the client, which is that of the answer.
+  EXPECT_EQ(constraint(R"("response_format": {"type": "json_schema", "json_schema": {
+                          "name": "n", "strict": true, "schema": {"type": "object",
+                          "properties": {"z": {"type": "null"}, "a": {"const": 1.5}}}}})")
+                .json_schema(),
+            R"({"type":"object","properties":{"z":{"type":"null"},"a":{"const":1.5}}})");
+  EXPECT_EQ(constraint(R"("guided_regex": "a+")").regex(), "a+");
+  EXPECT_EQ(constraint(R"("guided_choice": ["x", "y"])").choices().texts(1), "y");
+  EXPECT_TRUE(Parse(OpenAiRoute::kChat, R"({"messages": [{"role": "user", "content": "x"}],
+                    "response_format": {"type": "json_object"}})")
+                  .chat.constraint()
+                  .has_json_object());
+  const std::pair<const char*, const char*> wrong[] = {
+      {R"("response_format": 1)", "response_format"},
+      {R"("response_format": {})", "response_format.type"},
+      {R"("response_format": {"type": "xml"})", "response_format.type"},
+      {R"("response_format": {"type": "json_schema"})", "response_format.json_schema"},
+      {R"("response_format": {"type": "json_schema", "json_schema": {}})",
+       "response_format.json_schema.schema"},
+      {R"("response_format": {"type": "json_schema", "json_schema": {"schema": {}, "strict": 1}})",
+       "response_format.json_schema.strict"},
+      {R"("guided_choice": "x")", "guided_choice"},
+      {R"("guided_choice": [1])", "guided_choice"},
+      {R"("guided_regex": "a", "guided_choice": ["x"])", "guided_choice"},
+      {R"("response_format": {"type": "json_object"}, "guided_regex": "a")", "guided_regex"},
+  };
+  for (const auto& [fields, name] : wrong) {
+    EXPECT_THAT(
+        ErrorOf(OpenAiRoute::kCompletions, std::string(R"({"prompt": "x", )") + fields + "}"),
+        HasSubstr(name))
+        << fields;
+  }
+}
+
+TEST(OpenAiRequestTest, BestOfDrawsMoreThanItAnswersWith) {
+  OpenAiCall call = Parse(OpenAiRoute::kCompletions, R"({"prompt": "x", "n": 2, "best_of": 5})");
+  EXPECT_EQ(call.n, 2u);
+  EXPECT_EQ(call.best_of, 5u);
+  EXPECT_EQ(call.generate.sampling().n(), 5u);
+  call = Parse(OpenAiRoute::kCompletions, R"({"prompt": "x", "best_of": 1, "stream": true})");
+  EXPECT_EQ(call.best_of, 0u);
+  call = Parse(OpenAiRoute::kCompletions, R"({"prompt": "x", "n": 3})");
+  EXPECT_EQ(call.best_of, 0u);
+  EXPECT_EQ(call.generate.sampling().n(), 3u);
+  for (const char* wrong : {R"("n": 3, "best_of": 2)", R"("best_of": 17)", R"("best_of": 0)",
+                            R"("best_of": 2, "stream": true)", R"("best_of": "two")"}) {
+    EXPECT_THAT(
+        ErrorOf(OpenAiRoute::kCompletions, std::string(R"({"prompt": "x", )") + wrong + "}"),
+        HasSubstr("best_of"))
+        << wrong;
+  }
+}
+
 TEST(OpenAiRequestTest, WhatIsNotServedIsRefused) {
   const auto chat = [](const std::string& field) {
     return ErrorOf(OpenAiRoute::kChat,
                    R"({"messages": [{"role": "user", "content": "x"}], )" + field + "}");
   };
   for (const char* field :
-       {R"("tools": [{"type": "function"}])", R"("response_format": {"type": "json_object"})",
+       {R"("tools": [{"type": "function"}])", R"("guided_json": {"type": "object"})",
         R"("logprobs": true)", R"("modalities": ["audio"])"}) {
     EXPECT_THAT(chat(field), HasSubstr("UNSUPPORTED_FEATURE")) << field;
   }

@@ -38,7 +38,7 @@ TEST(OpenAiResponseTest, ChatChunksCarryTheRoleFirstAndTheReasonLast) {
   OpenAiCall call;
   call.include_usage = true;
   OpenAiResponse response(call, "r1", "m", "f", 123);
-  const json first = EventOf(response.Event("Hel", 1, nullptr));
+  const json first = EventOf(response.Event({.text = "Hel", .tokens = 1}));
   EXPECT_EQ(first["id"], "chatcmpl-r1");
   EXPECT_EQ(first["object"], "chat.completion.chunk");
   EXPECT_EQ(first["created"], 123);
@@ -47,7 +47,8 @@ TEST(OpenAiResponseTest, ChatChunksCarryTheRoleFirstAndTheReasonLast) {
   EXPECT_TRUE(first["choices"][0]["finish_reason"].is_null());
   EXPECT_TRUE(first["usage"].is_null());
   const v1::Final final = SomeFinal();
-  const json last = EventOf(response.Event("lo", 2, &final));
+  const json last = EventOf(
+      response.Event({.text = "lo", .tokens = 2, .finish_reason = "stop", .final = &final}));
   EXPECT_EQ(last["choices"][0]["delta"], json({{"content", "lo"}}));
   EXPECT_EQ(last["choices"][0]["finish_reason"], "stop");
   const std::string trailer = response.Trailer(final);
@@ -62,7 +63,7 @@ TEST(OpenAiResponseTest, ChatChunksCarryTheRoleFirstAndTheReasonLast) {
 TEST(OpenAiResponseTest, WithoutUsageTheTrailerIsDone) {
   OpenAiCall call;
   OpenAiResponse response(call, "r1", "m", "f", 123);
-  EXPECT_FALSE(EventOf(response.Event("x", 1, nullptr)).contains("usage"));
+  EXPECT_FALSE(EventOf(response.Event({.text = "x", .tokens = 1})).contains("usage"));
   EXPECT_EQ(response.Trailer(SomeFinal()), "data: [DONE]\n\n");
 }
 
@@ -71,21 +72,52 @@ TEST(OpenAiResponseTest, ContinuousUsageCountsUp) {
   call.route = OpenAiRoute::kCompletions;
   call.continuous_usage = true;
   OpenAiResponse response(call, "r1", "m", "f", 123);
-  EXPECT_EQ(EventOf(response.Event("x", 1, nullptr))["usage"]["completion_tokens"], 1);
-  EXPECT_EQ(EventOf(response.Event("x", 2, nullptr))["usage"]["completion_tokens"], 3);
+  EXPECT_EQ(EventOf(response.Event({.text = "x", .tokens = 1}))["usage"]["completion_tokens"], 1);
+  EXPECT_EQ(EventOf(response.Event({.text = "x", .tokens = 2}))["usage"]["completion_tokens"], 3);
 }
 
 TEST(OpenAiResponseTest, WholeAnswers) {
   OpenAiCall call;
-  const json chat = json::parse(OpenAiResponse(call, "r", "m", "f", 1).Body("hi", SomeFinal()));
+  const json chat =
+      json::parse(OpenAiResponse(call, "r", "m", "f", 1).Body({"hi"}, {0}, SomeFinal()));
   EXPECT_EQ(chat["object"], "chat.completion");
   EXPECT_EQ(chat["choices"][0]["message"], json({{"role", "assistant"}, {"content", "hi"}}));
   EXPECT_EQ(chat["usage"]["prompt_tokens"], 10);
   call.route = OpenAiRoute::kCompletions;
-  const json text = json::parse(OpenAiResponse(call, "r", "m", "f", 1).Body("hi", SomeFinal()));
+  const json text =
+      json::parse(OpenAiResponse(call, "r", "m", "f", 1).Body({"hi"}, {0}, SomeFinal()));
   EXPECT_EQ(text["object"], "text_completion");
   EXPECT_EQ(text["choices"][0]["text"], "hi");
   EXPECT_EQ(text["id"], "cmpl-r");
+}
+
+TEST(OpenAiResponseTest, EachChoiceHasItsOwnRoleAndReason) {
+  OpenAiCall call;
+  OpenAiResponse response(call, "r1", "m", "f", 123);
+  for (const uint32_t index : {0u, 15u}) {
+    const json first = EventOf(response.Event({.index = index, .text = "a", .tokens = 1}));
+    EXPECT_EQ(first["choices"][0]["index"], index);
+    EXPECT_EQ(first["choices"][0]["delta"]["role"], "assistant");
+  }
+  const json last =
+      EventOf(response.Event({.index = 15, .text = "", .tokens = 0, .finish_reason = "length"}));
+  EXPECT_EQ(last["choices"][0]["index"], 15);
+  EXPECT_FALSE(last["choices"][0]["delta"].contains("role"));
+  EXPECT_EQ(last["choices"][0]["finish_reason"], "length");
+}
+
+TEST(OpenAiResponseTest, ChosenTextsAreNumberedAnewAndKeepTheirReasons) {
+  v1::Final final = SomeFinal();
+  final.add_choices()->set_finish_reason(v1::FINISH_REASON_LENGTH);
+  OpenAiCall call;
+  const json body =
+      json::parse(OpenAiResponse(call, "r", "m", "f", 1).Body({"b", "a"}, {1, 0}, final));
+  ASSERT_EQ(body["choices"].size(), 2u);
+  EXPECT_EQ(body["choices"][0]["index"], 0);
+  EXPECT_EQ(body["choices"][0]["message"]["content"], "b");
+  EXPECT_EQ(body["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(body["choices"][1]["index"], 1);
+  EXPECT_EQ(body["choices"][1]["finish_reason"], "stop");
 }
 
 TEST(OpenAiResponseTest, EveryErrorOfTheTableHasAnAnswer) {
@@ -123,7 +155,7 @@ TEST(OpenAiResponseTest, RetryHeadersRoundUp) {
 TEST(OpenAiResponseTest, BrokenUtf8IsReplacedNotSent) {
   OpenAiCall call;
   OpenAiResponse response(call, "r", "m", "f", 1);
-  EXPECT_THAT(response.Event("a\xff", 1, nullptr), HasSubstr("a\xef\xbf\xbd"));
+  EXPECT_THAT(response.Event({.text = "a\xff", .tokens = 1}), HasSubstr("a\xef\xbf\xbd"));
 }
 
 }  // namespace

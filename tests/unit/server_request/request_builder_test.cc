@@ -1,4 +1,4 @@
-#include "server/grpc/request_builder.h"
+#include "server/request/request_builder.h"
 
 #include <gmock/gmock.h>
 #include <google/protobuf/text_format.h>
@@ -75,7 +75,9 @@ TEST_F(RequestBuilderTest, TakesEveryFieldOver) {
              keep_match: true }
       output { token_ids: true no_text: true keep_special_tokens: true logprobs: 0
                prompt_logprobs: 20 stream_interval: 1000 }
-      scheduling { service_class: SERVICE_CLASS_BATCH energy_limit_microjoules: 5 })"),
+      scheduling { service_class: SERVICE_CLASS_BATCH energy_limit_microjoules: 5
+                   ttft_target_ns: 200000000 itl_target_ns: 20000000 no_drafts: true
+                   bypass_prefix_cache: true cache_salt: 'salt' })"),
                            &built);
   ASSERT_FALSE(error.has_value()) << error->message;
   EXPECT_THAT(built.request.prompt, ElementsAre(5, 6));
@@ -90,6 +92,11 @@ TEST_F(RequestBuilderTest, TakesEveryFieldOver) {
   EXPECT_EQ(built.request.tokenizer, model_->tokenizer.get());
   EXPECT_EQ(built.request.energy_limit, Energy::FromPicojoules(5'000'000));
   EXPECT_EQ(built.request.service_class, scheduler::ServiceClass::kBatch);
+  EXPECT_EQ(built.request.ttft_target, Milliseconds(200));
+  EXPECT_EQ(built.request.itl_target, Milliseconds(20));
+  EXPECT_FALSE(built.request.drafts);
+  EXPECT_TRUE(built.request.bypass_prefix_cache);
+  EXPECT_EQ(built.request.cache_salt, "salt");
   EXPECT_EQ(built.output.request_id, "a.B_c:1-2");
   EXPECT_THAT(built.output.text.stop_strings, ElementsAre("END"));
   EXPECT_TRUE(built.output.text.keep_match);
@@ -124,6 +131,12 @@ TEST_F(RequestBuilderTest, NamesTheFieldThatIsWrong) {
       {"text: 'a' output { prompt_logprobs: 21 }", "output.prompt_logprobs"},
       {"text: 'a' scheduling { energy_limit_microjoules: 18446744073709551615 }",
        "scheduling.energy_limit_microjoules"},
+      {"text: 'a' scheduling { ttft_target_ns: 86400000000001 }", "scheduling.ttft_target_ns"},
+      {"text: 'a' scheduling { itl_target_ns: 18446744073709551615 }", "scheduling.itl_target_ns"},
+      {"text: 'a' constraint { choices {} }", "constraint.choices"},
+      {"text: 'a' constraint { choices { texts: 'x' texts: '' } }", "constraint.choices[1]"},
+      {"text: 'a' constraint { json_object {} } stop { ignore_eos: true }", "stop.ignore_eos"},
+      {"text: 'a' constraint { regex: 'x' } stop { min_tokens: 1 }", "stop.min_tokens"},
       {"text: 'a' request_id: 'a b'", "request_id"},
   };
   for (const auto& [text, field] : cases) {
@@ -134,6 +147,33 @@ TEST_F(RequestBuilderTest, NamesTheFieldThatIsWrong) {
     ASSERT_FALSE(error->violations.empty()) << text;
     EXPECT_EQ(error->violations[0].field, field) << text;
     EXPECT_THAT(error->message, HasSubstr(field)) << text;
+  }
+}
+
+TEST_F(RequestBuilderTest, ReadsConstraints) {
+  using Kind = model::ConstraintSpec::Kind;
+  const auto spec_of = [](const std::string& text) {
+    BuiltRequest built;
+    const auto error = Build(Parse("text: 'a' constraint { " + text + " }"), &built);
+    EXPECT_FALSE(error.has_value()) << error->message;
+    EXPECT_EQ(built.request.constraint, nullptr);  // compiled later
+    return built.constraint;
+  };
+  EXPECT_EQ(spec_of("").kind, Kind::kNone);
+  EXPECT_EQ(spec_of("json_object {}").kind, Kind::kJsonObject);
+  EXPECT_EQ(spec_of("json_schema: '{}'"), (model::ConstraintSpec{Kind::kJsonSchema, "{}", {}}));
+  EXPECT_EQ(spec_of("regex: 'a+'"), (model::ConstraintSpec{Kind::kRegex, "a+", {}}));
+  EXPECT_EQ(spec_of("choices { texts: 'x' texts: 'y' }"),
+            (model::ConstraintSpec{Kind::kChoice, "", {"x", "y"}}));
+}
+
+TEST_F(RequestBuilderTest, CountsChoices) {
+  for (const auto& [text, choices] :
+       {std::pair("text: 'a'", 1u), std::pair("text: 'a' sampling { n: 1 }", 1u),
+        std::pair("text: 'a' sampling { n: 16 }", 16u)}) {
+    BuiltRequest built;
+    ASSERT_FALSE(Build(Parse(text), &built).has_value());
+    EXPECT_EQ(built.choices, choices);
   }
 }
 
@@ -166,6 +206,16 @@ TEST_F(RequestBuilderTest, LimitsOfLength) {
   request.mutable_scheduling()->set_cache_salt(std::string(65, 'c'));
   EXPECT_EQ(field_of(request), "scheduling.cache_salt");
 
+  request = Parse("text: 'a'");
+  request.mutable_constraint()->set_regex(std::string(8 << 10, 'x'));
+  EXPECT_EQ(field_of(request), "");
+  request.mutable_constraint()->set_regex(std::string((8 << 10) + 1, 'x'));
+  EXPECT_EQ(field_of(request), "constraint.regex");
+  request.mutable_constraint()->set_json_schema(std::string((256 << 10) + 1, ' '));
+  EXPECT_EQ(field_of(request), "constraint.json_schema");
+  for (int i = 0; i < 1025; ++i) request.mutable_constraint()->mutable_choices()->add_texts("x");
+  EXPECT_EQ(field_of(request), "constraint.choices");
+
   request = Parse("");
   request.set_text(std::string((4 << 20) + 1, 'a'));
   EXPECT_EQ(field_of(request), "text");
@@ -173,11 +223,7 @@ TEST_F(RequestBuilderTest, LimitsOfLength) {
 
 TEST_F(RequestBuilderTest, WhatIsNotServedYetIsNamed) {
   BuiltRequest built;
-  auto error = Build(Parse("text: 'a' sampling { n: 2 }"), &built);
-  ASSERT_TRUE(error.has_value());
-  EXPECT_EQ(error->reason, ErrorReason::kUnsupportedFeature);
-  EXPECT_EQ(error->violations[0].field, "sampling.n");
-  error = Build(Parse("text: 'a' output { echo_prompt: true }"), &built);
+  const auto error = Build(Parse("text: 'a' output { echo_prompt: true }"), &built);
   ASSERT_TRUE(error.has_value());
   EXPECT_EQ(error->reason, ErrorReason::kUnsupportedFeature);
   EXPECT_EQ(error->violations[0].field, "output.echo_prompt");

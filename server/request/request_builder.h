@@ -5,8 +5,8 @@
 //
 // Units: engine time, tokens. Ownership: plain values; the request borrows the model's tokenizer.
 // Threading: pure functions, any thread. Errors: a ServiceError; `out` is then unspecified.
-#ifndef SCOVILLE_SERVER_GRPC_REQUEST_BUILDER_H_
-#define SCOVILLE_SERVER_GRPC_REQUEST_BUILDER_H_
+#ifndef SCOVILLE_SERVER_REQUEST_REQUEST_BUILDER_H_
+#define SCOVILLE_SERVER_REQUEST_REQUEST_BUILDER_H_
 
 #include <cstdint>
 #include <optional>
@@ -14,6 +14,7 @@
 
 #include "absl/strings/string_view.h"
 #include "base/units.h"
+#include "model/grammar/constraint.h"
 #include "model/loaded_model.h"
 #include "model/text/detokenizer.h"
 #include "scheduler/request.h"
@@ -51,6 +52,8 @@ inline constexpr uint32_t kMaxChunkTokens = 64;
 
 struct BuiltRequest {
   scheduler::Request request;  // without a sink
+  uint32_t choices = 1;
+  model::ConstraintSpec constraint;  // what request.constraint is to be compiled from
   OutputPlan output;
 };
 
@@ -77,4 +80,4 @@ std::optional<ServiceError> CheckModel(absl::string_view asked, const model::Loa
 
 }  // namespace scoville::server
 
-#endif  // SCOVILLE_SERVER_GRPC_REQUEST_BUILDER_H_
+#endif  // SCOVILLE_SERVER_REQUEST_REQUEST_BUILDER_H_

@@ -2,8 +2,8 @@
 //
 // Ownership: owns what it collected. Threading: one thread. Errors: Error() gives the result; at
 // most kMaxViolations are kept.
-#ifndef SCOVILLE_SERVER_GRPC_FIELD_CHECKER_H_
-#define SCOVILLE_SERVER_GRPC_FIELD_CHECKER_H_
+#ifndef SCOVILLE_SERVER_REQUEST_FIELD_CHECKER_H_
+#define SCOVILLE_SERVER_REQUEST_FIELD_CHECKER_H_
 
 #include <cstdint>
 #include <optional>
@@ -71,4 +71,4 @@ class FieldChecker {
 
 }  // namespace scoville::server
 
-#endif  // SCOVILLE_SERVER_GRPC_FIELD_CHECKER_H_
+#endif  // SCOVILLE_SERVER_REQUEST_FIELD_CHECKER_H_

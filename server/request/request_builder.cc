@@ -1,4 +1,4 @@
-#include "server/grpc/request_builder.h"
+#include "server/request/request_builder.h"
 
 #include <algorithm>
 #include <limits>
@@ -8,7 +8,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "scoville/v1/completions.pb.h"
-#include "server/grpc/field_checker.h"
+#include "server/request/field_checker.h"
+#include "server/request/request_constraint.h"
 
 namespace scoville::server {
 
@@ -53,7 +54,8 @@ void ReadBias(const v1::Sampling& in, const model::LoadedModel& model, FieldChec
 }
 
 void ReadSampling(const v1::Sampling& in, const RequestContext& context, FieldChecker* check,
-                  model::SamplingParams* out) {
+                  BuiltRequest* built) {
+  model::SamplingParams* out = &built->request.sampling;
   if (in.has_temperature()) {
     check->InRange("sampling.temperature", in.temperature(), 0, 2);
     out->temperature = in.temperature();
@@ -81,8 +83,8 @@ void ReadSampling(const v1::Sampling& in, const RequestContext& context, FieldCh
   ReadBias(in, *context.model, check, out);
   if (in.has_n() && (in.n() == 0 || in.n() > kMaxChoices)) {
     check->Invalid("sampling.n", absl::StrCat("is ", in.n(), ", must be 1 to ", kMaxChoices));
-  } else if (in.n() > 1) {
-    check->Unsupported("sampling.n", "only one choice is served; send the request several times");
+  } else if (in.has_n()) {
+    built->choices = in.n();
   }
 }
 
@@ -149,6 +151,15 @@ void ReadOutput(const v1::Output& in, FieldChecker* check, BuiltRequest* out) {
   }
 }
 
+Duration ReadTarget(const char* field, uint64_t ns, FieldChecker* check) {
+  constexpr uint64_t kDay = 86'400'000'000'000;
+  if (ns > kDay) {
+    check->Invalid(field, absl::StrCat("is ", ns, " ns, the limit is ", kDay, " (a day)"));
+    return Duration();
+  }
+  return Nanoseconds(static_cast<int64_t>(ns));
+}
+
 void ReadScheduling(const v1::Scheduling& in, FieldChecker* check, scheduler::Request* out) {
   switch (in.service_class()) {
     case v1::SERVICE_CLASS_INTERACTIVE:
@@ -168,6 +179,11 @@ void ReadScheduling(const v1::Scheduling& in, FieldChecker* check, scheduler::Re
     out->energy_limit = Energy::FromPicojoules(
         static_cast<__int128>(in.energy_limit_microjoules()) * Energy::kPicojoulesPerMicrojoule);
   }
+  out->ttft_target = ReadTarget("scheduling.ttft_target_ns", in.ttft_target_ns(), check);
+  out->itl_target = ReadTarget("scheduling.itl_target_ns", in.itl_target_ns(), check);
+  out->drafts = !in.no_drafts();
+  out->bypass_prefix_cache = in.bypass_prefix_cache();
+  out->cache_salt = in.cache_salt();
   check->AtMost("scheduling.cache_salt", in.cache_salt().size(), kMaxKey, "bytes");
   check->AtMost("scheduling.affinity_key", in.affinity_key().size(), kMaxKey, "bytes");
 }
@@ -269,8 +285,9 @@ std::optional<ServiceError> Build(const Request& in, const RequestContext& conte
   }
   FieldChecker check;
   ReadId(in.request_id(), context, &check, out);
-  ReadSampling(in.sampling(), context, &check, &out->request.sampling);
+  ReadSampling(in.sampling(), context, &check, out);
   ReadStop(in.stop(), *context.model, &check, out);
+  ReadConstraint(in.constraint(), in.stop(), &check, &out->constraint);
   ReadOutput(in.output(), &check, out);
   ReadScheduling(in.scheduling(), &check, &out->request);
   out->request.deadline = context.deadline;
