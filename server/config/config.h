@@ -42,7 +42,13 @@ struct ServerConfig {
     Duration park_after;    // of idling; zero: never
     int64_t kv_blocks = 0;  // per device; zero: as many as fit
     bool prefix_cache = true;
+    int64_t prefix_quota_blocks = 0;                 // of a tenant, for scheduler.prefix_ttl
     std::vector<scheduler::BudgetNodeSpec> budgets;  // which devices share which limit
+  };
+  struct HostTier {      // host memory behind the prefix cache of each device
+    int64_t blocks = 0;  // zero: none
+    int64_t bytes_per_second = 50'000'000'000;
+    int64_t picojoules_per_byte = 40;
   };
   struct FleetPower {
     Power budget;                  // of all devices together, from the start; zero: none
@@ -83,11 +89,13 @@ struct ServerConfig {
     std::vector<std::string> guaranteed;  // classes
     std::string victims = "least_cost";
     int64_t max_preemptions = 2;
+    Duration prefix_ttl;  // zero: as the cache sees fit
     int64_t max_drafts = 0;
     int64_t patience = 10;
   };
   struct Fairness {
     bool enabled = true;
+    std::string unit = "tokens";
     std::vector<std::string> weights;  // "tenant=2.5"; others have 1
   };
   // What an answer may be told to match: the cost of one, and how many.
@@ -119,6 +127,7 @@ struct ServerConfig {
   Model model;
   std::string executor = "functional";
   Pool pool;
+  HostTier host_tier;
   FleetPower power;
   Limits limits;
   Scheduling scheduler;

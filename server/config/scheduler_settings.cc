@@ -82,6 +82,10 @@ void BindPlacement(ServerConfig::Scheduling* c, std::vector<Setting>* s) {
   s->emplace_back("scheduler.max_preemptions", &c->max_preemptions,
                   "a request that was preempted so often keeps its KV blocks from then on")
       .Range(0, 1'000'000);
+  s->emplace_back("scheduler.prefix_ttl", &c->prefix_ttl,
+                  "a prefix stays in the cache so long at least after its request, unless running "
+                  "ones need its place; 0s: as the cache sees fit")
+      .Range(0, kDay);
   s->emplace_back("scheduler.max_drafts", &c->max_drafts,
                   "tokens guessed ahead per sequence and step, from what it said before; 0: none")
       .Range(0, 64);
@@ -97,6 +101,10 @@ void BindScheduler(ServerConfig* config, std::vector<Setting>* settings) {
   BindPlacement(&config->scheduler, settings);
   settings->emplace_back("fairness.enabled", &config->fairness.enabled,
                          "tenants of one class share by weight; false: they are one line");
+  settings
+      ->emplace_back("fairness.unit", &config->fairness.unit,
+                     "what shares are counted in: tokens (output twice), or the joules of requests")
+      .Allow(scheduler::CostUnitNames());
   settings->emplace_back("fairness.weights", &config->fairness.weights,
                          "tenant=weight, 0.001 to 1000; who is not named has 1");
 }
@@ -125,6 +133,8 @@ void SetPolicies(const ServerConfig& config, scheduler::SchedulerOptions* out) {
   const ServerConfig::Scheduling& in = config.scheduler;
   out->queue = ChoiceOf<scheduler::QueuePolicy>(in.queue, scheduler::QueuePolicyNames());
   out->fairness.enabled = config.fairness.enabled;
+  out->fairness_unit =
+      ChoiceOf<scheduler::CostUnit>(config.fairness.unit, scheduler::CostUnitNames());
   const auto weights = ParseWeights(config.fairness.weights);
   CHECK(weights.ok());
   out->fairness.weights = *weights;
@@ -147,6 +157,7 @@ void SetPolicies(const ServerConfig& config, scheduler::SchedulerOptions* out) {
   }
   out->victims = ChoiceOf<scheduler::VictimPolicy>(in.victims, scheduler::VictimPolicyNames());
   out->max_preemptions = static_cast<int32_t>(in.max_preemptions);
+  out->prefix_ttl = in.prefix_ttl;
   out->max_drafts = static_cast<int32_t>(in.max_drafts);
   out->patience = static_cast<int32_t>(in.patience);
 }

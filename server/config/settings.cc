@@ -167,6 +167,23 @@ void BindPool(ServerConfig* c, std::vector<Setting>* s) {
       .Range(0, 1 << 30);
   s->emplace_back("pool.prefix_cache", &c->pool.prefix_cache,
                   "full KV blocks are kept and shared by prompts that begin alike");
+  s->emplace_back(
+       "pool.prefix_quota_blocks", &c->pool.prefix_quota_blocks,
+       "KV blocks of each device that scheduler.prefix_ttl may keep for one tenant; 0: no "
+       "bound")
+      .Range(0, 1'000'000'000);
+}
+
+void BindHostTier(ServerConfig* c, std::vector<Setting>* s) {
+  s->emplace_back("host_tier.blocks", &c->host_tier.blocks,
+                  "KV blocks of host memory behind each device's prefix cache; 0: none")
+      .Range(0, 1'000'000'000);
+  s->emplace_back("host_tier.bytes_per_second", &c->host_tier.bytes_per_second,
+                  "of the link between a device and the host")
+      .Range(1'000, 1'000'000'000'000'000);
+  s->emplace_back("host_tier.picojoules_per_byte", &c->host_tier.picojoules_per_byte,
+                  "energy of a byte over that link")
+      .Range(0, 1'000'000);
 }
 
 void BindFleetPower(ServerConfig* c, std::vector<Setting>* s) {
@@ -394,6 +411,7 @@ std::vector<Setting> BindSettings(ServerConfig* c) {
   std::vector<Setting> s;
   BindModel(c, &s);
   BindPool(c, &s);
+  BindHostTier(c, &s);
   BindFleetPower(c, &s);
   BindLimits(c, &s);
   BindScheduler(c, &s);

@@ -161,9 +161,9 @@ ServiceError ServerDraining() {
 ServiceError PromptQueueFull(Bytes waiting, Bytes limit) {
   ServiceError error;
   error.reason = ErrorReason::kQueueFull;
-  error.message = absl::StrCat("long prompts and constraints of ", waiting.value(),
-                               " bytes wait to be tokenised and compiled, the limit is ",
-                               limit.value());
+  error.message =
+      absl::StrCat("long prompts and constraints of ", waiting.value(),
+                   " bytes wait to be tokenised and compiled, the limit is ", limit.value());
   error.metadata.emplace_back("limit", absl::StrCat(limit.value()));
   // By then the longest prompt a request may have is worked off.
   error.retry_after = Seconds(1);

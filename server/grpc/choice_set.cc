@@ -1,6 +1,7 @@
 #include "server/grpc/choice_set.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -29,6 +30,7 @@ void ChoiceSet::Submit(StreamHub* hub, scheduler::Request request,
                        const std::shared_ptr<ReaderThread>& thread, StreamReader* reader) {
   CHECK(hub_ == nullptr);
   hub_ = hub;
+  constraint_ = request.constraint;
   const auto streams = hub->SubmitChoices(std::move(request),
                                           static_cast<uint32_t>(choices_.size()), thread, reader);
   for (size_t i = 0; i < streams.size(); ++i) {
@@ -104,6 +106,11 @@ std::optional<ServiceError> ChoiceSet::Failure() const {
 void ChoiceSet::Finish(v1::Final* out) const {
   const std::vector<scheduler::RequestRecord> records = Records();
   FillFinal(*model_, MergeChoices(records), out);
+  if (constraint_ != nullptr) {
+    for (const std::string& note : constraint_->notes()) {
+      out->add_constraint_notes(note);
+    }
+  }
   for (size_t i = 0; i < choices_.size(); ++i) {
     choices_[i].builder.FinishChoice(records[i], out->add_choices());
     const uint32_t device = records[i].device.value;

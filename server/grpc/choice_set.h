@@ -72,6 +72,7 @@ class ChoiceSet {
 
   const model::LoadedModel* const model_;
   std::vector<Choice> choices_;
+  std::shared_ptr<const model::CompiledConstraint> constraint_;
   StreamHub* hub_ = nullptr;
   bool ending_ = false;  // one ended badly, the others were told
 };

@@ -44,7 +44,7 @@ struct GrpcServerOptions {
   Duration max_connection_age = Seconds(1800);
   Duration max_request_duration = Seconds(600);  // upper bound of every deadline
   int32_t queue_threads = 2;
-  bool fault_injection = false;  // InjectFault is answered, not refused
+  bool fault_injection = false;            // InjectFault is answered, not refused
   ConstraintCache* constraints = nullptr;  // of the engine; null: constraints are refused
 };
 

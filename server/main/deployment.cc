@@ -83,6 +83,10 @@ EngineOptions EngineOptionsFor(const ServerConfig& config) {
   out.pool.executor = config.executor == "synthetic" ? device::ExecutorKind::kSynthetic
                                                      : device::ExecutorKind::kFunctional;
   out.pool.kv.prefix_cache = config.pool.prefix_cache;
+  out.pool.kv.pin_quota_blocks = config.pool.prefix_quota_blocks;
+  out.pool.host_tier.blocks = config.host_tier.blocks;
+  out.pool.host_tier.bytes_per_second = config.host_tier.bytes_per_second;
+  out.pool.host_tier.picojoules_per_byte = config.host_tier.picojoules_per_byte;
   out.scheduler = SchedulerOptionsFor(config);
   out.compute_lanes = static_cast<int>(config.compute.lanes);
   return out;

@@ -210,6 +210,8 @@ TEST_F(LoadConfigTest, DefaultsOfTheSchedulerAreItsOwn) {
   EXPECT_EQ(got.victims, own.victims);
   EXPECT_EQ(got.max_preemptions, own.max_preemptions);
   EXPECT_EQ(got.max_drafts, own.max_drafts);
+  EXPECT_EQ(got.prefix_ttl, own.prefix_ttl);
+  EXPECT_EQ(got.fairness_unit, own.fairness_unit);
   EXPECT_EQ(got.patience, own.patience);
 }
 
@@ -232,10 +234,12 @@ TEST_F(LoadConfigTest, EveryPolicyCanBeSet) {
   guaranteed: [interactive, batch]
   victims: newest
   max_preemptions: 7
+  prefix_ttl: 3s
   max_drafts: 8
   patience: 9
 fairness:
   enabled: false
+  unit: energy
   weights: ["acme=2", "a=b=0.5"]
 pool:
   prefix_cache: false
@@ -262,6 +266,8 @@ constraints:
   EXPECT_EQ(got.victims, scheduler::VictimPolicy::kNewest);
   EXPECT_EQ(got.max_preemptions, 7);
   EXPECT_EQ(got.max_drafts, 8);
+  EXPECT_EQ(got.prefix_ttl, Seconds(3));
+  EXPECT_EQ(got.fairness_unit, scheduler::CostUnit::kEnergy);
   EXPECT_EQ(got.patience, 9);
   EXPECT_FALSE(got.fairness.enabled);
   EXPECT_EQ(got.fairness.weights.at("acme"), 2 * scheduler::kWeightOne);

@@ -74,25 +74,28 @@ TEST_F(ChoicesCallTest, ALargerNumberChangesNoneOfThem) {
   }
 }
 
-TEST_F(ChoicesCallTest, ThePromptCountsOnceInTokensAndJoules) {
-  v1::GenerateRequest request = Request(1);
-  std::string text;
-  for (int i = 0; i < 8; ++i) text += "once upon a time there was ";
-  request.set_text(text);
+TEST(ChoicesCostTest, ThePromptCountsOnceInTokensAndJoules) {
+  v1::GenerateRequest request = Request(4);
+  for (uint32_t i = 0; i < 480; ++i) request.mutable_token_ids()->add_ids(i % 100 + 5);
   request.mutable_stop()->set_max_tokens(2);
   request.mutable_stop()->set_ignore_eos(true);
-  const Answer one = Generate(f.completions.get(), request);
-  // Another prompt of the same length, so that the cache knows nothing of it.
-  text[0] = 'O';
-  request.set_text(text);
-  request.mutable_sampling()->set_n(4);
-  const Answer four = Generate(f.completions.get(), request);
-  ASSERT_TRUE(one.final && four.final);
-  EXPECT_EQ(four.final->usage().prompt_tokens(), one.final->usage().prompt_tokens());
-  EXPECT_EQ(four.final->usage().completion_tokens(), 8u);
-  const v1::RequestEnergy& energy = four.final->energy();
-  EXPECT_EQ(Picojoules(energy.prefill()) + Picojoules(energy.decode()), Picojoules(energy.total()));
-  EXPECT_LT(Picojoules(energy.prefill()), 2 * Picojoules(one.final->energy().prefill()));
+  int64_t prefill[2];
+  for (const bool shared : {false, true}) {
+    FixtureOptions options;
+    options.engine.pool.kv.prefix_cache = shared;
+    options.devices = 1;
+    ServerFixture f(options);
+    const Answer answer = Generate(f.completions.get(), request);
+    ASSERT_TRUE(answer.final.has_value()) << answer.status.error_message();
+    EXPECT_EQ(answer.final->usage().prompt_tokens(), 480u);
+    EXPECT_EQ(answer.final->usage().completion_tokens(), 8u);
+    const v1::RequestEnergy& energy = answer.final->energy();
+    EXPECT_EQ(Picojoules(energy.prefill()) + Picojoules(energy.decode()),
+              Picojoules(energy.total()));
+    prefill[shared] = Picojoules(energy.prefill());
+  }
+  // The weights pass once for the first and once for the others, which compute a token each.
+  EXPECT_LT(prefill[true], prefill[false] * 3 / 4);
 }
 
 TEST_F(ChoicesCallTest, PromptScoresComeOnceWithTheFirstChoice) {

@@ -60,6 +60,15 @@ TEST_F(ConstraintCallTest, EveryKindIsKept) {
   EXPECT_TRUE(f.ReturnsToBaseline());
 }
 
+TEST_F(ConstraintCallTest, WhatWasReadAnotherWayIsSaid) {
+  v1::GenerateRequest request = Request();
+  request.mutable_constraint()->set_json_schema(R"({"oneOf": [{"const": 1}, {"const": 2}]})");
+  const Answer answer = Generate(f.completions.get(), request);
+  ASSERT_TRUE(answer.final.has_value()) << answer.status.error_message();
+  ASSERT_GT(answer.final->constraint_notes_size(), 0);
+  EXPECT_THAT(answer.final->constraint_notes(0), HasSubstr("oneOf"));
+}
+
 TEST_F(ConstraintCallTest, EachChoiceKeepsIt) {
   v1::GenerateRequest request = Request();
   request.mutable_sampling()->set_n(6);
