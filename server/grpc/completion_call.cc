@@ -79,10 +79,8 @@ class CompletionCall final : public StreamReader {
     }
     RequestContext context;
     context.model = shared_->model;
-    const auto id = context_.client_metadata().find("x-request-id");
-    if (id != context_.client_metadata().end()) {
-      context.metadata_id.assign(id->second.data(), id->second.size());
-    }
+    context.metadata_id = Metadata("x-request-id");
+    context.tenant = Metadata("x-scoville-tenant");
     context.fresh_id = shared_->FreshId();
     context.fresh_seed = shared_->Draw();
     context.deadline = shared_->DeadlineOf(context_.deadline());
@@ -99,6 +97,13 @@ class CompletionCall final : public StreamReader {
       return;
     }
     OnBuilt(error, built.get());
+  }
+
+  std::string Metadata(const char* name) const {
+    const auto found = context_.client_metadata().find(name);
+    return found == context_.client_metadata().end()
+               ? std::string()
+               : std::string(found->second.data(), found->second.size());
   }
 
   // Builds what is left to build of the request on the background worker, which alone reads it

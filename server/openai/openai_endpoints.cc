@@ -110,6 +110,7 @@ void OpenAiEndpoints::Serve(OpenAiRoute route, std::shared_ptr<HttpExchange> exc
   pending->route = route;
   pending->context.model = model_;
   pending->context.metadata_id = std::string(http.Header("x-request-id"));
+  pending->context.tenant = std::string(http.Header("x-scoville-tenant"));
   pending->context.fresh_id = absl::StrFormat("h-%016x", Fresh(1));
   pending->context.fresh_seed = Fresh(2);
   pending->context.deadline = DeadlineOf(http);

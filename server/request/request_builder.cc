@@ -196,6 +196,15 @@ void ReadId(absl::string_view id, const RequestContext& context, FieldChecker* c
     out->output.request_id = RequestIdOf(id, context);
   }
   out->request.external_id = out->output.request_id;
+  if (context.tenant.empty()) {
+    return;
+  }
+  if (!IsRequestId(context.tenant)) {
+    check->Invalid("x-scoville-tenant",
+                   absl::StrCat("must be at most ", kMaxId, " of A-Za-z0-9._:-"));
+  } else {
+    out->request.tenant = context.tenant;
+  }
 }
 
 void ReadPrompt(const v1::GenerateRequest& in, const model::LoadedModel& model, FieldChecker* check,

@@ -31,6 +31,7 @@ namespace scoville::server {
 struct RequestContext {
   const model::LoadedModel* model = nullptr;
   std::string metadata_id;  // `x-request-id`; ignored if it is not a legal id
+  std::string tenant;       // `x-scoville-tenant`, under the rules of an id; empty: anonymous
   std::string fresh_id;     // used if neither the request nor the metadata has one
   uint64_t fresh_seed = 0;  // used if the request has none
   TimePoint deadline = TimePoint::Max();

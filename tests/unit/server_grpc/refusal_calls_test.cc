@@ -76,6 +76,13 @@ TEST(RefusalCallsTest, QuotasOfTenantAndClassSayWhenToComeBack) {
   EXPECT_EQ(ReasonOf(answer.status), "TENANT_QUOTA");
   EXPECT_EQ(NumberOf(answer.status, "limit"), 2);
   EXPECT_GT(RetryOf(answer.status), Duration());
+  // Another tenant has a quota of its own.
+  grpc::ClientContext other;
+  other.AddMetadata("x-scoville-tenant", "acme");
+  const auto reader = f.completions->Generate(&other, Long());
+  WaitUntilWaiting(f, 3);
+  other.TryCancel();
+  reader->Finish();
 }
 
 TEST(RefusalCallsTest, AHopelessDeadlineSaysWhatIsNeededAndWhetherLoadIsWhy) {

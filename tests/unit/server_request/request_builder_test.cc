@@ -150,6 +150,22 @@ TEST_F(RequestBuilderTest, NamesTheFieldThatIsWrong) {
   }
 }
 
+TEST_F(RequestBuilderTest, TheTenantStandsInTheMetadata) {
+  RequestContext context;
+  context.model = model_;
+  context.fresh_id = "fresh";
+  BuiltRequest built;
+  ASSERT_FALSE(BuildGenerate(Parse("text: 'a'"), context, &built).has_value());
+  EXPECT_EQ(built.request.tenant, "anonymous");
+  context.tenant = "acme";
+  ASSERT_FALSE(BuildGenerate(Parse("text: 'a'"), context, &built).has_value());
+  EXPECT_EQ(built.request.tenant, "acme");
+  context.tenant = "a b";
+  const auto error = BuildGenerate(Parse("text: 'a'"), context, &built);
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->violations[0].field, "x-scoville-tenant");
+}
+
 TEST_F(RequestBuilderTest, ReadsConstraints) {
   using Kind = model::ConstraintSpec::Kind;
   const auto spec_of = [](const std::string& text) {
