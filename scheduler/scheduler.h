@@ -79,7 +79,8 @@ struct SchedulerOptions {
   // Joining a device: by the risk that its blocks run out before those on it end, or by a rule of
   // other engines, for comparison.
   JoinPolicy join = JoinPolicy::kForecast;
-  // Share of steps in which blocks may run out, at most 0.5. Zero: never, for anybody.
+  // Share of requests that may be preempted because blocks run out, at most 0.5: what the forecast
+  // is held to as it learns. Zero: never, for anybody.
   double overflow_risk = 0.02;
   // Classes whose sequences keep all the blocks they may come to need from the start: once begun
   // they are never preempted.

@@ -143,9 +143,11 @@ void Scheduler::Impl::CommitPlan(DeviceSlot& slot, const FittedStep& step) {
     }
   }
   for (LiveRequest* victim : victims) {
+    if (victim->record.preemptions == 0) {
+      slot.forecast->Observe(/*overflowed=*/true);
+    }
     Preempt(victim, slot);
   }
-  slot.forecast->Observe(!victims.empty());
   slot.token_ratio = victims.empty() ? std::max(0.098, slot.token_ratio - (0.7 - 0.098) / 600)
                                      : std::min(1.0, slot.token_ratio + 0.1);
   if (!victims.empty()) {
@@ -433,6 +435,9 @@ void Scheduler::Impl::Retire(LiveRequest* live, Outcome outcome) {
   RequestRecord& r = live->record;
   if (live->running) {
     DeviceSlot& slot = SlotOf(*live);
+    if (IsCompletion(outcome) && r.preemptions == 0) {
+      slot.forecast->Observe(/*overflowed=*/false);
+    }
     slot.running.erase(std::find(slot.running.begin(), slot.running.end(), live));
     slot.refused_blocks = INT64_MAX;
     running_by_class_[static_cast<size_t>(r.service_class)] -= 1;

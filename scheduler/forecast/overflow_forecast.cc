@@ -34,6 +34,11 @@ OverflowForecast::OverflowForecast(const OutputLengths* lengths, const OverflowO
   CHECK_GE(options.gain, 0);
 }
 
+int64_t OverflowForecast::StepsAt(int i, int64_t prefill_steps, int64_t left, int64_t previous) {
+  const int64_t k = std::clamp<int64_t>(Horizon(i) - prefill_steps, 0, left);
+  return k == left && previous < left - 1 ? left - 1 : k;
+}
+
 OverflowForecast::Demand OverflowForecast::Of(const ForecastRow& row) const {
   constexpr int64_t kOne = OutputLengths::kOne;
   Demand demand;
@@ -44,8 +49,10 @@ OverflowForecast::Demand OverflowForecast::Of(const ForecastRow& row) const {
     demand.mean.fill(demand.strict * kOne);
     return demand;
   }
+  int64_t previous = -1;
   for (int i = 0; i < kHorizons; ++i) {
-    const int64_t k = std::clamp<int64_t>(Horizon(i) - row.prefill_steps, 0, left);
+    const int64_t k = StepsAt(i, row.prefill_steps, left, previous);
+    previous = k;
     const int64_t alive = lengths_->Survival(row.key, row.done, k, row.max_tokens);
     const int64_t blocks = BlocksOf(row.known_tokens + k) - row.shared_blocks;
     demand.mean[static_cast<size_t>(i)] = alive * blocks;

@@ -2,7 +2,9 @@
 //
 // At ten horizons (8, 16, .. 4096 steps ahead) the demand of row i in blocks is a Bernoulli
 // variable: B_i(h), what its table holds after h steps beyond the blocks it shares, with
-// probability S_i(h | done), else 0. Rows are independent, so mean = sum S B and variance = sum S
+// probability S_i(h | done), else 0. A row that is at its longest between two horizons is counted
+// so at the second: outputs of one length, which all end at once, would else be seen nowhere at
+// their peak. Rows are independent, so mean = sum S B and variance = sum S
 // (1 - S) B^2. The candidate is admitted while
 //
 //   mean + z x sqrt(variance) <= N      at each horizon, and surely now.
@@ -55,6 +57,11 @@ class OverflowForecast {
   static constexpr int kHorizons = 10;
   static constexpr int64_t kFirstHorizon = 8;
   static constexpr int64_t kMostZ = 6 << 16;
+
+  // Steps ahead at which a row with `left` tokens to come is looked at for horizon i: the horizon,
+  // but once the last moment before its certain end. `previous`: those of the horizon before, -1
+  // for the first.
+  static int64_t StepsAt(int i, int64_t prefill_steps, int64_t left, int64_t previous);
 
   // What a row adds to the sums.
   struct Demand {

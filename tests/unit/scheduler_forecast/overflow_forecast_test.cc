@@ -65,8 +65,17 @@ TEST(OverflowForecastTest, DecidesAsTheFormulaDoes) {
           mean += std::ceil(static_cast<double>(row.known_tokens + left) / 16) - shared;
           continue;
         }
-        const int64_t k =
-            std::clamp<int64_t>(OverflowForecast::Horizon(h) - row.prefill_steps, 0, left);
+        // At the horizon; but where the row certainly ends since the horizon before, at its last
+        // moment.
+        const auto steps = [&](int horizon) {
+          return std::clamp<int64_t>(OverflowForecast::Horizon(horizon) - row.prefill_steps, 0,
+                                     left);
+        };
+        int64_t k = steps(h);
+        if (k == left && (h == 0 || steps(h - 1) < left) && left > 0 &&
+            (h == 0 || steps(h - 1) != left - 1)) {
+          k = left - 1;
+        }
         const double s =
             static_cast<double>(lengths.Survival(0, row.done, k, row.max_tokens)) / 65536;
         const double b = std::ceil(static_cast<double>(row.known_tokens + k) / 16) - shared;
