@@ -99,20 +99,22 @@ TEST(AdmissionScenarios, ABurstOfTenTimesTheCapacityStaysFlatAndIsPushedBack) {
 // Mirrors llm-d/llm-d-router #298 and vllm-project/router #177: arrivals at one instant all
 // saw the same loads and went to one device.
 TEST(AdmissionScenarios, ArrivalsAtOneInstantSpreadWithinOneRequest) {
-  Core core({.devices = 8});
-  core.loop.RunAt(TimePoint(1'000), EventClass::kArrival, 0, [&] {
-    for (int i = 0; i < 512; ++i) {
-      ASSERT_FALSE(core.scheduler->Submit(core.NewRequest(20, 30)).refusal);
+  for (const auto routing : {scheduler::RoutePolicy::kLeastLoaded, scheduler::RoutePolicy::kCost}) {
+    Core core({.devices = 8, .routing = routing});
+    core.loop.RunAt(TimePoint(1'000), EventClass::kArrival, 0, [&] {
+      for (int i = 0; i < 512; ++i) {
+        ASSERT_FALSE(core.scheduler->Submit(core.NewRequest(20, 30)).refusal);
+      }
+    });
+    core.loop.RunUntil(TimePoint(1'000));
+    const scheduler::PoolStatus status = core.scheduler->Status();
+    EXPECT_EQ(status.waiting, 0);
+    for (int32_t running : status.running) {
+      EXPECT_EQ(running, 64);
     }
-  });
-  core.loop.RunUntil(TimePoint(1'000));
-  const scheduler::PoolStatus status = core.scheduler->Status();
-  EXPECT_EQ(status.waiting, 0);
-  for (int32_t running : status.running) {
-    EXPECT_EQ(running, 64);
+    core.loop.Run();
+    EXPECT_EQ(core.observer.ended.size(), 512u);
   }
-  core.loop.Run();
-  EXPECT_EQ(core.observer.ended.size(), 512u);
 }
 
 TEST(AdmissionScenarios, AnUnevenNumberSpreadsWithinOneRequestAsWell) {

@@ -32,6 +32,8 @@ class CoreWalk {
       // Whatever waits, something will happen.
       if (after.live > 0) {
         ASSERT_GT(core_->loop.pending(), 0u);
+        const scheduler::Liveness liveness = core_->scheduler->CheckLiveness();
+        ASSERT_TRUE(liveness.stuck.empty()) << liveness.stuck.front();
       }
     }
   }

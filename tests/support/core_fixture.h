@@ -113,6 +113,9 @@ struct CoreOptions {
   scheduler::RoutePolicy routing = scheduler::RoutePolicy::kLeastLoaded;
   bool prefix_cache = false;
   bool refuse_hopeless = false;
+  int64_t context = SmallConfig().context;
+  // Makes what draws the tokens; nullptr: a plain SyntheticExecutor.
+  std::unique_ptr<device::Executor> (*executor)(const std::vector<int32_t>* drawable) = nullptr;
   // Everything else, before the fields above are put in.
   scheduler::SchedulerOptions scheduler = {};
 };
@@ -129,8 +132,10 @@ class Core {
       device_options.kv_blocks = options.kv_blocks;
       device_options.power = options.power;
       device_options.kv.prefix_cache = options.prefix_cache;
-      auto device = device::Device::Create(&loop, &pricer, device_options,
-                                           std::make_unique<device::SyntheticExecutor>(&drawable));
+      auto device = device::Device::Create(
+          &loop, &pricer, device_options,
+          options.executor != nullptr ? options.executor(&drawable)
+                                      : std::make_unique<device::SyntheticExecutor>(&drawable));
       CHECK(device.ok());
       devices.push_back(*std::move(device));
     }
@@ -138,7 +143,7 @@ class Core {
     for (const auto& device : devices) borrowed.push_back(device.get());
     scheduler::SchedulerOptions scheduler_options = options.scheduler;
     scheduler_options.refuse_hopeless = options.refuse_hopeless;
-    scheduler_options.context = SmallConfig().context;
+    scheduler_options.context = options.context;
     scheduler_options.vocabulary = SmallConfig().vocabulary;
     scheduler_options.max_queued_requests = options.max_queued_requests;
     scheduler_options.max_running = options.max_running;
