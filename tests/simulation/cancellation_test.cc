@@ -38,11 +38,13 @@ void ExpectNothingLeft(Core& core, const std::vector<std::shared_ptr<SinkLog>>& 
 // blocks leaked.
 TEST(CancellationScenarios, DisconnectsInAllPhasesLeaveEverythingAtZero) {
   constexpr int kRequests = 6'000;
-  Core core({.devices = 2,
-             .kv_blocks = 40,
-             .max_queued_requests = 30,
-             .max_running = 12,
-             .max_step_tokens = 48});
+  CoreOptions options{.devices = 2,
+                      .kv_blocks = 40,
+                      .max_queued_requests = 30,
+                      .max_running = 12,
+                      .max_step_tokens = 48};
+  options.scheduler.join = scheduler::JoinPolicy::kPromptFits;  // so that some are preempted
+  Core core(options);
   std::vector<std::shared_ptr<SinkLog>> logs;
   std::vector<std::pair<RequestId, std::shared_ptr<SinkLog>>> live;
   int64_t phases[3] = {0, 0, 0};

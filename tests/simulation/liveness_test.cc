@@ -16,7 +16,9 @@ using scheduler::Outcome;
 // Mirrors vllm-project/vllm #45414: after a burst had drained, new requests waited while
 // nothing ran. CoreWalk asserts after each event that whoever is there has an event to wait for.
 TEST(LivenessScenarios, LoadToEmptyAgainAndAgainNeverStalls) {
-  Core core({.devices = 2, .kv_blocks = 24, .max_running = 6, .max_step_tokens = 40});
+  CoreOptions options{.devices = 2, .kv_blocks = 24, .max_running = 6, .max_step_tokens = 40};
+  options.scheduler.join = scheduler::JoinPolicy::kPromptFits;  // so that some are preempted
+  Core core(options);
   size_t submitted = 0;
   for (uint64_t round = 0; round < 40; ++round) {
     const uint64_t requests = 1 + RandomBelow(3, 1, round, 40);
