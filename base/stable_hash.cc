@@ -1,5 +1,7 @@
 #include "base/stable_hash.h"
 
+// In place: most of what is hashed is a few words, and a call costs as much as the hash.
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <cstring>

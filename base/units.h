@@ -119,6 +119,14 @@ class Energy {
 
   constexpr Energy() = default;
   static constexpr Energy FromPicojoules(__int128 pj) {
+    if (pj >= 0 && pj <= INT64_MAX) {
+      // Nearly always: a division by a constant, and not a call for 128 bits.
+      const int64_t small = static_cast<int64_t>(pj);
+      Energy e;
+      e.microjoules_ = small / kPicojoulesPerMicrojoule;
+      e.picojoules_ = static_cast<int32_t>(small % kPicojoulesPerMicrojoule);
+      return e;
+    }
     __int128 uj = pj / kPicojoulesPerMicrojoule;
     __int128 rest = pj % kPicojoulesPerMicrojoule;
     if (rest < 0) {
@@ -143,10 +151,21 @@ class Energy {
 
   friend constexpr auto operator<=>(const Energy&, const Energy&) = default;
   friend constexpr Energy operator+(Energy a, Energy b) {
-    return FromPicojoules(a.total_picojoules() + b.total_picojoules());
+    // Both picojoules are in [0, 10^6): one carry at most.
+    const int32_t picojoules = a.picojoules_ + b.picojoules_;
+    const int32_t carry = picojoules >= kPicojoulesPerMicrojoule ? 1 : 0;
+    Energy e;
+    e.microjoules_ = a.microjoules_ + b.microjoules_ + carry;
+    e.picojoules_ = picojoules - carry * static_cast<int32_t>(kPicojoulesPerMicrojoule);
+    return e;
   }
   friend constexpr Energy operator-(Energy a, Energy b) {
-    return FromPicojoules(a.total_picojoules() - b.total_picojoules());
+    const int32_t picojoules = a.picojoules_ - b.picojoules_;
+    const int32_t borrow = picojoules < 0 ? 1 : 0;
+    Energy e;
+    e.microjoules_ = a.microjoules_ - b.microjoules_ - borrow;
+    e.picojoules_ = picojoules + borrow * static_cast<int32_t>(kPicojoulesPerMicrojoule);
+    return e;
   }
   constexpr Energy& operator+=(Energy b) { return *this = *this + b; }
   constexpr Energy& operator-=(Energy b) { return *this = *this - b; }

@@ -31,7 +31,22 @@ ThermalLimits LimitsOf(const Profile& profile) {
   return limits;
 }
 
+// The candidate without the phases, which are another's.
+StepCandidate ClockOf(const StepCandidate& candidate) {
+  StepCandidate clock;
+  clock.state = candidate.state;
+  clock.clock_megahertz = candidate.clock_megahertz;
+  return clock;
+}
+
 }  // namespace
+
+StepHindrance& DevicePower::Hindered(StepHindrance::Kind kind, TimePoint when) {
+  last_hindrance_ = StepHindrance();
+  last_hindrance_.kind = kind;
+  last_hindrance_.when = when;
+  return last_hindrance_;
+}
 
 DevicePower::DevicePower(StepPricer* pricer, const PowerOptions& options)
     : pricer_(pricer),
@@ -297,8 +312,9 @@ StepOffer DevicePower::Offer(TimePoint now, const StepShape& shape, Duration lat
     offer.kind = StepOffer::Kind::kWait;
     offer.cause = DelayCause::kHeat;
     offer.wait = thermal_.limits().throttle_period;
-    offer.sentence = absl::StrFormat("stopped at %.1f C, works again below %.1f C", junction,
-                                     thermal_.limits().release_celsius);
+    StepHindrance& tripped = Hindered(StepHindrance::Kind::kTripped, now);
+    tripped.celsius = junction;
+    tripped.works_below = thermal_.limits().release_celsius;
   } else {
     offer = OfferUnderCap(now, shape, latency_limit, thermal_.Ceiling(now),
                           model_.LeakageFactor(junction));
@@ -306,9 +322,6 @@ StepOffer DevicePower::Offer(TimePoint now, const StepShape& shape, Duration lat
   if (offer.kind == StepOffer::Kind::kWait) {
     cap_wait_until_ = now + offer.wait;
     StayAwakeUntil(cap_wait_until_);
-  }
-  if (!offer.sentence.empty()) {
-    last_sentence_ = offer.sentence;
   }
   return offer;
 }
@@ -347,7 +360,7 @@ StepOffer DevicePower::OfferUnderCap(TimePoint now, const StepShape& shape, Dura
     offer.kind = StepOffer::Kind::kWait;
     offer.cause = DelayCause::kHeat;
     offer.wait = thermal_.limits().throttle_period;
-    offer.sentence = "every clock would heat the chip to its trip temperature";
+    Hindered(StepHindrance::Kind::kWouldTrip, now);
     return offer;
   }
   if (!decided) {
@@ -360,7 +373,14 @@ StepOffer DevicePower::OfferOf(TimePoint now, const StepShape& shape, const CapD
                                double leakage, int ceiling, bool paces) {
   StepOffer offer;
   offer.why = decision.why;
-  offer.sentence = decision.Sentence(now, candidates_);
+  if (decision.why.constrained) {
+    StepHindrance& cap = Hindered(StepHindrance::Kind::kCap, now);
+    cap.decision = decision;
+    cap.decision.candidate = 0;
+    if (decision.kind == CapDecision::Kind::kRun) {
+      cap.chosen = ClockOf(candidates_[static_cast<size_t>(decision.candidate)]);
+    }
+  }
   if (decision.kind == CapDecision::Kind::kNever) {
     offer.kind = StepOffer::Kind::kNever;
     offer.cause = DelayCause::kCap;
@@ -383,18 +403,19 @@ StepOffer DevicePower::OfferOf(TimePoint now, const StepShape& shape, const CapD
   offer.leakage = leakage;
   offer.phases[0] = chosen.phases[0];
   offer.phases[1] = chosen.phases[1];
-  if (paces && chosen.state < ceiling && offer.sentence.empty()) {
-    offer.cause = DelayCause::kCap;
-    offer.sentence = absl::StrFormat(
-        "steps in a row at the highest clock would pass the cap of %.1f W: %d MHz gives the most "
-        "tokens under it",
-        ToWatts(cap_), chosen.clock_megahertz);
+  if (decision.why.constrained) {
+    return offer;
   }
-  if (offer.sentence.empty() && ceiling < top_) {
+  if (paces && chosen.state < ceiling) {
+    offer.cause = DelayCause::kCap;
+    StepHindrance& spacing = Hindered(StepHindrance::Kind::kSpacing, now);
+    spacing.cap = cap_;
+    spacing.chosen = ClockOf(chosen);
+  } else if (ceiling < top_) {
     offer.cause = DelayCause::kHeat;
-    offer.sentence =
-        absl::StrFormat("the chip is at %.1f C: clocks above %d MHz wait until it cools",
-                        thermal_.At(now).junction, chosen.clock_megahertz);
+    StepHindrance& hot = Hindered(StepHindrance::Kind::kHot, now);
+    hot.celsius = thermal_.At(now).junction;
+    hot.chosen = ClockOf(chosen);
   }
   return offer;
 }
@@ -462,37 +483,6 @@ absl::StatusOr<CapChange> DevicePower::SetCap(TimePoint now, Power cap, TimePoin
                     trace_caps_.end());
   trace_caps_.push_back({change.effective_at, cap});
   return change;
-}
-
-DevicePower::OperatingPoint DevicePower::PointAt(int state, const StepShape& shape) const {
-  const StepPrice price = pricer_->Price(shape, StepClock{state, state, false});
-  const Energy energy = model_.StepEnergy(price, state);
-  return {MeanPower(energy, price.duration), price.duration, energy};
-}
-
-Duration DevicePower::SustainedStep(const StepShape& shape) const {
-  const OperatingPoint top = PointAt(top_, shape);
-  if (top.power <= cap_) {
-    return top.duration;
-  }
-  // Too much for the cap: the best of three clocks, spaced out, is near enough to the best of all.
-  Duration best = PaceOf(top.energy, top.duration);
-  for (const int state : {top_ / 2, 0}) {
-    const OperatingPoint point = PointAt(state, shape);
-    best = std::min(best, PaceOf(point.energy, point.duration));
-  }
-  return best;
-}
-
-Duration DevicePower::wake_time() const { return Time(pricer_->profile().parked_exit); }
-
-std::vector<DevicePower::OperatingPoint> DevicePower::OperatingPoints(
-    const StepShape& shape) const {
-  std::vector<OperatingPoint> points;
-  for (int state = 0; state <= top_; ++state) {
-    points.push_back(PointAt(state, shape));
-  }
-  return points;
 }
 
 }  // namespace scoville::device

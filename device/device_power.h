@@ -24,6 +24,7 @@
 #include "device/physics/step_cost.h"
 #include "device/power/cap_governor.h"
 #include "device/power/cap_policy.h"
+#include "device/power/step_hindrance.h"
 #include "device/power/thermal_model.h"
 #include "device/power/window_audit.h"
 #include "device/power_options.h"
@@ -49,7 +50,6 @@ struct StepOffer {
   double leakage = 1.0;  // factor at the junction's temperature when the step begins
   PowerPhase phases[2];  // host gap, forward
   CapExplanation why;    // if the cap or heat kept the clock below the one wanted
-  std::string sentence;  // the same in words; empty if nothing did
 };
 
 class DevicePower {
@@ -111,7 +111,8 @@ class DevicePower {
   // In device time: in the past while it sleeps, Max() if it will not by itself.
   TimePoint parks_at() const { return idle_state_ == IdleState::kParked ? settled_ : park_at_; }
   bool tripped() const { return tripped_; }
-  const std::string& last_sentence() const { return last_sentence_; }
+  // Why a step was last slowed or delayed; empty: never.
+  std::string last_sentence() const { return last_hindrance_.Sentence(); }
   // With keep_trace: what was drawn, and what was allowed.
   absl::Span<const TracePiece> trace() const { return trace_; }
   absl::Span<const TraceCap> trace_caps() const { return trace_caps_; }
@@ -138,6 +139,7 @@ class DevicePower {
   StepOffer OfferOf(TimePoint now, const StepShape& shape, const CapDecision& decision,
                     double leakage, int ceiling, bool paces);
   bool WouldTrip(TimePoint now, const StepCandidate& candidate) const;
+  StepHindrance& Hindered(StepHindrance::Kind kind, TimePoint when);
   Power MinCapOf() const;
 
   StepPricer* const pricer_;
@@ -165,7 +167,7 @@ class DevicePower {
   StepOffer offer_;
   int last_state_ = 0;
   bool tripped_ = false;
-  std::string last_sentence_;
+  StepHindrance last_hindrance_;
   std::vector<CapChange> announced_;  // in order of effective_at
   std::vector<TracePiece> trace_;
   std::vector<TraceCap> trace_caps_;

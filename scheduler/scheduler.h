@@ -212,6 +212,9 @@ class Scheduler {
   absl::Status LosePages(DeviceId device, absl::Span<const uint32_t> pages);
 
   bool idle() const;  // nothing queued, nothing running
+  // CHECKs that requests, queue, deadline book, devices and what the router has booked agree. For
+  // tests, between two events. O(everything).
+  void CheckInvariants() const;
   Liveness CheckLiveness() const;
   PoolStatus Status() const;
   // Live requests, oldest first, at most `limit`.

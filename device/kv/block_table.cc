@@ -148,7 +148,11 @@ void BlockTable::Clear() {
 }
 
 int64_t BlockTable::exclusive_blocks() const {
-  // Whoever holds a block holds those before it, so the shared ones come first.
+  // Whoever holds a block holds those before it, so the shared ones come first; mostly there are
+  // none.
+  if (blocks_.empty() || pool_->blocks_.ref(blocks_.front()) <= 1) {
+    return size();
+  }
   const auto first = std::partition_point(blocks_.begin(), blocks_.end(), [this](uint32_t block) {
     return pool_->blocks_.ref(block) > 1;
   });

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <vector>
 
 #include "base/status_macros.h"
 
@@ -13,13 +14,45 @@ namespace {
 // product fits 127 bits.
 constexpr uint64_t kMaxWeight = uint64_t{1} << 63;
 
-// The split itself: weight(i) for i in [0, count), give(i, share) once each, in order. Two passes,
-// no storage; a zero sum makes all weights one.
+// Exact quotients by one divisor, without a division each: Möller and Granlund, "Improved division
+// by invariant integers", IEEE Transactions on Computers 60 (2011), algorithm 4.
+class Divisor {
+ public:
+  explicit Divisor(uint64_t divisor)
+      : shift_(__builtin_clzll(divisor)),
+        scaled_(divisor << shift_),
+        reciprocal_(static_cast<uint64_t>(
+            (static_cast<unsigned __int128>(~scaled_) << 64 | ~uint64_t{0}) / scaled_)) {}
+
+  // Precondition: the quotient fits 64 bits.
+  uint64_t Divide(unsigned __int128 dividend) const {
+    dividend <<= shift_;
+    const uint64_t high = static_cast<uint64_t>(dividend >> 64);
+    const uint64_t low = static_cast<uint64_t>(dividend);
+    const unsigned __int128 guess = static_cast<unsigned __int128>(reciprocal_) * high + dividend;
+    uint64_t quotient = static_cast<uint64_t>(guess >> 64) + 1;
+    uint64_t rest = low - quotient * scaled_;
+    if (rest > static_cast<uint64_t>(guess)) {
+      --quotient;
+      rest += scaled_;
+    }
+    return quotient + (rest >= scaled_ ? 1 : 0);
+  }
+
+ private:
+  const int shift_;
+  const uint64_t scaled_;
+  const uint64_t reciprocal_;
+};
+
+// The split itself, in picojoules: weight(i) for i in [0, count), give(i, share) once each, in
+// order. Two passes, no storage; a zero sum makes all weights one.
 template <typename Weight, typename Give>
 void SplitOver(Energy energy, size_t count, Weight weight, Give give) {
   CHECK_GT(count, size_t{0});
-  const __int128 total = energy.total_picojoules();
-  CHECK(total >= 0 && total < static_cast<__int128>(kMaxWeight));
+  CHECK(energy.total_picojoules() >= 0 &&
+        energy.total_picojoules() < static_cast<__int128>(kMaxWeight));
+  const uint64_t total = static_cast<uint64_t>(energy.total_picojoules());
   uint64_t sum = 0;
   for (size_t i = 0; i < count; ++i) {
     const uint64_t w = weight(i);
@@ -30,12 +63,13 @@ void SplitOver(Energy energy, size_t count, Weight weight, Give give) {
   if (equal) {
     sum = count;
   }
+  const Divisor by_sum(sum);
   uint64_t running = 0;
-  __int128 last = 0;
+  uint64_t last = 0;
   for (size_t i = 0; i < count; ++i) {
     running += equal ? 1 : weight(i);
-    const __int128 edge = total * running / sum;
-    give(i, Energy::FromPicojoules(edge - last));
+    const uint64_t edge = by_sum.Divide(static_cast<unsigned __int128>(total) * running);
+    give(i, edge - last);
     last = edge;
   }
 }
@@ -87,6 +121,31 @@ int64_t PairUnit(const ModelTiming& model, StepRole role) {
   return dearer > 0 ? std::llround(16.0 * own / dearer) : 1;
 }
 
+// What one sequence's share is measured by, and the share, in picojoules.
+struct Owner {
+  int64_t tokens = 0;
+  int64_t pairs = 0;  // in sixteenths of the dearer kind
+  int64_t rows = 0;
+  int64_t outputs = 0;
+  uint64_t femtoseconds = 0;
+  uint64_t share = 0;  // six shares of less than 2^63 pJ together: the whole of any real step
+};
+
+// Attention FLOPs by kind of pair: a prompt's and a decode's cost differently in latent attention.
+Owner OwnerOf(const ModelTiming& model, const SequenceWork& work,
+              const int64_t (&pair_units)[kStepRoles]) {
+  Owner owner;
+  owner.tokens = work.new_tokens;
+  owner.pairs = (model.full_layers * work.attention_pairs() +
+                 model.windowed_layers * work.windowed_pairs(model.rules.window)) *
+                pair_units[static_cast<int>(work.role)];
+  owner.rows = model.full_layers * work.kv_rows_read(model.rules) +
+               model.windowed_layers * work.windowed_rows_read(model.rules) +
+               model.layers * work.new_tokens;
+  owner.outputs = work.output_rows;
+  return owner;
+}
+
 UnitTimes TimesPerUnit(const StepPrice& p, const Totals& t) {
   UnitTimes u;
   u.token = PerUnit(p.linear.compute_seconds + p.linear.memory_seconds + p.experts.compute_seconds +
@@ -104,7 +163,7 @@ void SplitEnergy(Energy energy, absl::Span<const uint64_t> weights, absl::Span<E
   CHECK_EQ(weights.size(), shares.size());
   SplitOver(
       energy, weights.size(), [&](size_t i) { return weights[i]; },
-      [&](size_t i, Energy share) { shares[i] = share; });
+      [&](size_t i, uint64_t share) { shares[i] = Energy::FromPicojoules(share); });
 }
 
 EnergyTerms SplitStepTerms(const PowerModel& power, const StepPrice& price, int state,
@@ -128,61 +187,51 @@ void AttributeStep(const PowerModel& power, const ModelTiming& model, const Step
                    absl::Span<SequenceEnergy> out) {
   CHECK_EQ(work.size(), out.size());
   const size_t count = work.size();
-  const auto rows = [&](size_t i) {
-    return model.full_layers * work[i].kv_rows_read(model.rules) +
-           model.windowed_layers * work[i].windowed_rows_read(model.rules) +
-           model.layers * work[i].new_tokens;
-  };
-  // Attention FLOPs by kind of pair: a prompt's and a decode's cost differently in latent
-  // attention.
-  const auto pairs = [&](size_t i) {
-    const int64_t units = model.full_layers * work[i].attention_pairs() +
-                          model.windowed_layers * work[i].windowed_pairs(model.rules.window);
-    return units * PairUnit(model, work[i].role);
-  };
+  const int64_t pair_units[kStepRoles] = {PairUnit(model, StepRole::kPrefill),
+                                          PairUnit(model, StepRole::kDecode)};
   Totals totals;
+  std::vector<Owner> owners(count);
   for (size_t i = 0; i < count; ++i) {
     CHECK_GE(work[i].new_tokens, 1);
     CHECK(work[i].recomputed >= 0 && work[i].recomputed <= work[i].new_tokens);
-    totals.tokens += work[i].new_tokens;
-    totals.pairs += pairs(i);
-    totals.rows += rows(i);
-    totals.outputs += work[i].output_rows;
-    out[i] = SequenceEnergy();
+    owners[i] = OwnerOf(model, work[i], pair_units);
+    totals.tokens += owners[i].tokens;
+    totals.pairs += owners[i].pairs;
+    totals.rows += owners[i].rows;
+    totals.outputs += owners[i].outputs;
+  }
+  const UnitTimes unit = TimesPerUnit(price, totals);
+  for (Owner& owner : owners) {
+    const double seconds = unit.token * static_cast<double>(owner.tokens) +
+                           unit.pair * static_cast<double>(owner.pairs) +
+                           unit.row * static_cast<double>(owner.rows) +
+                           unit.output * static_cast<double>(owner.outputs);
+    owner.femtoseconds = static_cast<uint64_t>(std::llround(seconds * 1e15));
   }
 
   Energy groups[kGroups];
   SplitForward(power.ForwardParts(price, state, leakage),
                power.Forward(price, state, leakage) * price.forward, groups);
-  // Each owner's whole share gathers in `prefill` first.
-  const auto give = [&](size_t i, Energy share) { out[i].prefill += share; };
-  const auto count_of = [](int64_t value) { return static_cast<uint64_t>(value); };
-  SplitOver(
-      groups[kTokens], count, [&](size_t i) { return count_of(work[i].new_tokens); }, give);
-  SplitOver(
-      groups[kPairs], count, [&](size_t i) { return count_of(pairs(i)); }, give);
-  SplitOver(
-      groups[kRows], count, [&](size_t i) { return count_of(rows(i)); }, give);
-  SplitOver(
-      groups[kOutputs], count, [&](size_t i) { return count_of(work[i].output_rows); }, give);
-  const UnitTimes unit = TimesPerUnit(price, totals);
-  const auto femtoseconds = [&](size_t i) {
-    const double seconds = unit.token * static_cast<double>(work[i].new_tokens) +
-                           unit.pair * static_cast<double>(pairs(i)) +
-                           unit.row * static_cast<double>(rows(i)) +
-                           unit.output * static_cast<double>(work[i].output_rows);
-    return static_cast<uint64_t>(std::llround(seconds * 1e15));
+  const auto split = [&](Energy energy, auto weight) {
+    SplitOver(
+        energy, count, [&](size_t i) { return static_cast<uint64_t>(weight(owners[i])); },
+        [&](size_t i, uint64_t share) { owners[i].share += share; });
   };
-  SplitOver(groups[kStatic], count, femtoseconds, give);
-  SplitOver(
-      power.HostGap(state, leakage) * price.host_gap, count, [](size_t) { return uint64_t{1}; },
-      give);
+  split(groups[kTokens], [](const Owner& o) { return o.tokens; });
+  split(groups[kPairs], [](const Owner& o) { return o.pairs; });
+  split(groups[kRows], [](const Owner& o) { return o.rows; });
+  split(groups[kOutputs], [](const Owner& o) { return o.outputs; });
+  split(groups[kStatic], [](const Owner& o) { return o.femtoseconds; });
+  split(power.HostGap(state, leakage) * price.host_gap, [](const Owner&) { return 1; });
 
   for (size_t i = 0; i < count; ++i) {
-    const uint64_t weights[] = {count_of(work[i].recomputed),
-                                count_of(work[i].new_tokens - work[i].recomputed)};
-    Energy parts[2];
-    SplitEnergy(out[i].prefill, weights, absl::MakeSpan(parts));
+    const Energy share = Energy::FromPicojoules(owners[i].share);
+    Energy parts[2] = {Energy(), share};
+    if (work[i].recomputed > 0) {
+      const uint64_t weights[] = {static_cast<uint64_t>(work[i].recomputed),
+                                  static_cast<uint64_t>(work[i].new_tokens - work[i].recomputed)};
+      SplitEnergy(share, weights, absl::MakeSpan(parts));
+    }
     out[i].waste = parts[0];
     out[i].prefill = work[i].role == StepRole::kPrefill ? parts[1] : Energy();
     out[i].decode = work[i].role == StepRole::kDecode ? parts[1] : Energy();

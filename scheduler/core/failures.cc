@@ -57,6 +57,7 @@ absl::Status Scheduler::Impl::ReturnDevice(DeviceId device) {
     }
     slot.lost = false;
     slot.device->Repair();
+    ForgetLargest();
     if (fleet_ != nullptr) {
       fleet_->DeviceReturned(device.value);
     }
@@ -85,6 +86,7 @@ void Scheduler::Impl::DropLostPages(DeviceSlot& slot) {
     return;
   }
   slot.device->kv().LoseBlocks(slot.lost_pages);
+  ForgetLargest();
   slot.lost_pages.clear();
   const int64_t block = slot.device->kv().block_size();
   const std::vector<LiveRequest*> running = slot.running;
@@ -95,9 +97,9 @@ void Scheduler::Impl::DropLostPages(DeviceSlot& slot) {
     }
     // Computed again from there, on this device if it has the room.
     live->table.Truncate(intact * block);
-    prefilling_tokens_ -= PromptLeft(*live);
+    CountPrompt(*live, -1);
     live->computed = std::min(live->computed, intact * block);
-    prefilling_tokens_ += PromptLeft(*live);
+    CountPrompt(*live, 1);
     live->published = std::min(live->published, intact);
     if (live->last_token > LargestTokens(slot) || !live->table.Grow(live->known())) {
       Migrate(live, slot);
@@ -109,6 +111,7 @@ void Scheduler::Impl::DropLostPages(DeviceSlot& slot) {
 void Scheduler::Impl::GiveUp(DeviceSlot& slot) {
   CHECK(!slot.lost);
   slot.lost = true;
+  ForgetLargest();
   ++devices_lost_;
   Book(slot);
   loop_->Cancel(slot.plan);
@@ -126,12 +129,11 @@ void Scheduler::Impl::GiveUp(DeviceSlot& slot) {
 
 void Scheduler::Impl::OnLetGo(uint32_t device, std::optional<device::StepOutcome> lost) {
   DeviceSlot& slot = devices_[device];
-  const std::vector<RequestId> members = std::exchange(slot.members, {});
+  const std::vector<LiveRequest*> members = std::exchange(slot.members, {});
   if (lost) {
     observer_->OnStep(lost->record);
     for (size_t i = 0; i < members.size(); ++i) {
-      LiveRequest* live = Find(members[i]);
-      CHECK(live != nullptr);
+      LiveRequest* live = members[i];
       live->in_step = false;
       live->record.waste_energy += lost->sequence_energy[i].waste;
       if (live->dying) {

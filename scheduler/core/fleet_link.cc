@@ -84,6 +84,7 @@ void FleetDevice::Wake(TimePoint) { device_->Wake(); }
 DeviceLoadView FleetWorkLink::LoadOf(uint32_t device) const {
   return scheduler_->PowerLoadOf(device);
 }
+bool FleetWorkLink::Idle(uint32_t device) const { return scheduler_->RunsNothing(device); }
 void FleetWorkLink::SetClosed(uint32_t device, bool closed) {
   scheduler_->CloseDevice(device, closed);
 }

@@ -52,6 +52,7 @@ class FleetWorkLink final : public FleetWork {
   explicit FleetWorkLink(Scheduler::Impl* scheduler) : scheduler_(scheduler) {}
 
   DeviceLoadView LoadOf(uint32_t device) const override;
+  bool Idle(uint32_t device) const override;
   void SetClosed(uint32_t device, bool closed) override;
   void Preempt(uint32_t device) override;
   void SetAdmissionClosed(const std::array<bool, kTierCount>& closed) override;

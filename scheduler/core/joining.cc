@@ -20,6 +20,9 @@ int64_t Scheduler::Impl::HitBlocks(const LiveRequest& live, const DeviceSlot& sl
 // Blocks that pinned sequences of the device may still come to need.
 int64_t Scheduler::Impl::Reserved(const DeviceSlot& slot) const {
   int64_t reserved = 0;
+  if (slot.pinned_rows == 0) {
+    return reserved;
+  }
   for (const LiveRequest* live : slot.running) {
     if (live->pinned) {
       reserved +=

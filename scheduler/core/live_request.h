@@ -67,6 +67,7 @@ struct LiveRequest {
   DeviceId source_device;
   int64_t source_computed = 0;  // tokens in them
   bool pinned = false;          // the blocks that it may come to need are kept for it
+  bool counted_pinned = false;  // among the pinned rows of its device
   int32_t held = 0;             // steps in a row that it waited for blocks
   int32_t passed = 0;           // requests that were placed before it although they came later
   bool paused = false;

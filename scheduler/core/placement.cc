@@ -31,96 +31,6 @@ bool Scheduler::Impl::MayBePlaced(const LiveRequest& live) const {
   return !(prefill_limited_ && live.record.service_class == ServiceClass::kBatch);
 }
 
-void Scheduler::Impl::Foresee(const LiveRequest& live, int32_t device, DeviceView* view) const {
-  const DeviceSlot& slot = devices_[static_cast<size_t>(device)];
-  const device::DevicePower& power = slot.device->power();
-  const device::BlockPool& kv = slot.device->kv();
-  const int decode = static_cast<int>(device::StepRole::kDecode);
-  const int64_t running = static_cast<int64_t>(slot.running.size());
-  view->cached_blocks_hit = HitBlocks(live, slot);
-  view->parked = slot.device->parked();
-  // Decodes as if all of them read what is in use now and what the request brings.
-  const auto steady_with = [&](int64_t sequences, int64_t tokens) {
-    device::StepShape shape;
-    shape.sequences[decode] = sequences;
-    shape.tokens[decode] = sequences;
-    shape.kv_rows_read[decode] = kv.used_blocks() * kv.block_size() + tokens;
-    shape.attention_pairs[decode] = shape.kv_rows_read[decode] + sequences;
-    shape.output_rows = sequences;
-    shape.longest_decode = live.known();
-    return shape;
-  };
-  const device::StepShape steady = steady_with(running + 1, live.known());
-  const auto paced = [&](Duration step) { return step * slot.pace_percent / 100; };
-  const Duration step = paced(power.SustainedStep(steady));
-
-  // Prompts ahead of it on the device and its own go in chunks beside those decodes; a chunk is
-  // what the step's budget allows, or what the decodes' target leaves of it.
-  const int64_t own =
-      std::max<int64_t>(1, live.known() - view->cached_blocks_hit * kv.block_size());
-  int64_t pending = own;
-  for (const LiveRequest* other : slot.running) {
-    pending += other->prefills() ? other->remaining() : 0;
-  }
-  const int64_t most = std::max<int64_t>(1, options_.max_step_tokens - steady.tokens[decode]);
-  const int64_t chunk = std::min(most, pending);
-  device::StepShape mixed = steady;
-  mixed.Add(device::SequenceWork{device::StepRole::kPrefill, 0, chunk, 1, 0}, slot.device->rules());
-  Duration chunk_step = paced(power.SustainedStep(mixed));
-  const auto steps_for = [&](int64_t tokens) { return (tokens + most - 1) / most; };
-  int64_t steps = steps_for(pending);
-  const Duration target = options_.itl_target;
-  if (target > Duration() && running > 0 && chunk_step > target && step < target) {
-    const double share = ToSeconds(target - step) / ToSeconds(chunk_step - step);
-    steps = static_cast<int64_t>(static_cast<double>(steps) / share) + 1;
-    chunk_step = target;
-  }
-  const Duration busy = slot.device->busy() ? step : Duration();
-  view->wake_time = view->parked ? power.wake_time() : Duration();
-  view->first_token = chunk_step * steps + busy + view->wake_time;
-  view->prefill_time = chunk_step * steps_for(own);
-  view->queue = view->first_token - view->prefill_time - view->wake_time;
-  view->step_with = step;
-  view->step_now = running > 0 ? paced(power.SustainedStep(steady_with(running, 0))) : Duration();
-  view->resident_decodes = running;
-  view->expected_output = ExpectedOutput(live);
-  if (options_.nanoseconds_per_joule > 0) {
-    view->energy_delta = EnergyDelta(live, slot, *view, own);
-  }
-  const auto within = [](Duration expected, Duration limit) {
-    // A fifth is kept for what cannot be foreseen: later arrivals, and contexts that grow.
-    return limit == Duration() || expected <= limit / 5 * 4;
-  };
-  view->meets_targets = within(step, target) && within(view->first_token, options_.ttft_target);
-}
-
-// What the pool spends more if the request runs there: its prompt, its share of the steps while it
-// decodes, and for a sleeping device being awake all that time.
-Energy Scheduler::Impl::EnergyDelta(const LiveRequest& live, const DeviceSlot& slot,
-                                    const DeviceView& view, int64_t prompt_tokens) const {
-  const device::DevicePower& power = slot.device->power();
-  const device::PowerModel& model = power.model();
-  device::StepShape prompt;
-  prompt.Add(device::SequenceWork{device::StepRole::kPrefill, live.known() - prompt_tokens,
-                                  prompt_tokens, 1, 0},
-             slot.device->rules());
-  const auto energy_of = [&](const device::StepShape& shape) {
-    return power.SustainedEnergy(shape);
-  };
-  Energy delta = energy_of(prompt);
-  device::StepShape with = DecodesOf(slot);
-  const Energy before = with.total_tokens() > 0 ? energy_of(with) : Energy();
-  with.Add(device::SequenceWork{device::StepRole::kDecode, live.known(), 1, 1, 0},
-           slot.device->rules());
-  delta +=
-      Energy::FromPicojoules((energy_of(with) - before).total_picojoules() * view.expected_output);
-  if (view.parked) {
-    const Power awake = model.Warm() - model.Idle(device::IdleState::kParked, 0);
-    delta += awake * (view.step_with * view.expected_output);
-  }
-  return delta;
-}
-
 void Scheduler::Impl::Book(DeviceSlot& slot) {
   const device::BlockPool& kv = slot.device->kv();
   const uint32_t index = slot.device->id().value;
@@ -172,7 +82,11 @@ int32_t Scheduler::Impl::Route(LiveRequest* live, int32_t held_back) {
   if (UsesCache(*live)) {
     placement.hashes = live->hashes;
   }
-  const auto foresee = [&](int32_t device, DeviceView* view) { Foresee(*live, device, view); };
+  int64_t expected_output = 0;  // the same on all devices, and policies without prices do not ask
+  const auto foresee = [&](int32_t device, DeviceView* view) {
+    expected_output = expected_output > 0 ? expected_output : ExpectedOutput(*live);
+    Foresee(*live, expected_output, device, view);
+  };
   std::vector<int32_t> declined;
   int32_t chosen = -1;
   for (int tries = 0; tries < kMostTries; ++tries) {
@@ -307,8 +221,10 @@ bool Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
   live->record.device = slot.device->id();
   slot.running.insert(std::upper_bound(slot.running.begin(), slot.running.end(), live, Outranks),
                       live);
+  live->counted_pinned = live->pinned;
+  slot.pinned_rows += live->pinned ? 1 : 0;
   LoadFromHost(live, slot);
-  prefilling_tokens_ += PromptLeft(*live);
+  CountPrompt(*live, 1);
   router_.Booked(static_cast<int32_t>(slot.device->id().value), loop_->Now());
   Book(slot);
   SchedulePlan(slot);

@@ -104,11 +104,13 @@ int64_t Scheduler::Impl::LargestTokens(const DeviceSlot& slot) {
 }
 
 int64_t Scheduler::Impl::LargestDeviceTokens() const {
-  int64_t largest = 0;
-  for (const DeviceSlot& slot : devices_) {
-    largest = std::max(largest, LargestTokens(slot));
+  if (largest_tokens_ < 0) {
+    for (const DeviceSlot& slot : devices_) {
+      largest_tokens_ = std::max(largest_tokens_, LargestTokens(slot));
+    }
+    largest_tokens_ = std::max<int64_t>(0, largest_tokens_);
   }
-  return largest;
+  return largest_tokens_;
 }
 
 Duration Scheduler::Impl::RetryAfter() const {
@@ -265,9 +267,16 @@ LiveRequest* Scheduler::Impl::Accept(Request request) {
     live->deadline_timer = loop_->RunAt(live->request.deadline, EventClass::kTimer, id.value,
                                         [this, id] { Cancel(id, Outcome::kDeadlineExceeded); });
   }
-  live_.emplace(id.value, std::move(owned));
+  live_.emplace_hint(live_.end(), id.value, std::move(owned));  // ids only rise
   observer_->OnAdmitted(record);
   return live;
+}
+
+void Scheduler::Impl::CountPrompt(const LiveRequest& live, int64_t sign) {
+  if (live.running && live.prefills()) {
+    prefilling_tokens_ += sign * PromptLeft(live);
+    SlotOf(live).prefill_left += sign * live.remaining();
+  }
 }
 
 int64_t Scheduler::Impl::ExpectedOutput(const LiveRequest& live) const {
@@ -392,6 +401,7 @@ absl::Status Scheduler::LosePages(DeviceId device, absl::Span<const uint32_t> pa
   return impl_->LosePages(device, pages);
 }
 bool Scheduler::idle() const { return impl_->idle(); }
+void Scheduler::CheckInvariants() const { impl_->CheckInvariants(); }
 Liveness Scheduler::CheckLiveness() const { return impl_->CheckLiveness(); }
 PoolStatus Scheduler::Status() const { return impl_->Status(); }
 std::vector<RequestStatus> Scheduler::Requests(int64_t limit) const {

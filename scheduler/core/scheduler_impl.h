@@ -1,10 +1,10 @@
 // The state and the steps of the scheduler; private to scheduler/. The contract is README.md.
 //
-// scheduler.cc: in and out. placement.cc: from the queue to devices.
-// joining.cc: whether a device can take it. transfers.cc: blocks from
-// host memory. stepping.cc: one step of a device, from plan to results. failures.cc: devices that
-// are lost, drained and return. power_shedding.cc: what the power budget asks of the work.
-// status_report.cc: what can be said of it all.
+// scheduler.cc: in and out. placement.cc: from the queue to devices. joining.cc: whether a device
+// can take it. foresight.cc: what a placement would cost. transfers.cc: blocks from host memory and
+// from other devices. stepping.cc: one step of a device, from plan to results. failures.cc: devices
+// that are lost, drained and return. power_shedding.cc: what the power budget asks of the work.
+// status_report.cc: what can be said of it all. self_check.cc: whether it agrees.
 //
 // Ownership and threading as Scheduler.
 #ifndef SCOVILLE_SCHEDULER_CORE_SCHEDULER_IMPL_H_
@@ -63,10 +63,12 @@ class Scheduler::Impl {
   std::optional<RequestStatus> Explain(RequestId id) const;
   std::optional<RequestStatus> Explain(absl::string_view external_id) const;
   const SchedulerOptions& options() const { return options_; }
+  void CheckInvariants() const;  // self_check.cc
 
   // power_shedding.cc
   FleetPower& fleet();
   DeviceLoadView PowerLoadOf(uint32_t device) const;
+  bool RunsNothing(uint32_t device) const { return devices_[device].running.empty(); }
   void CloseDevice(uint32_t device, bool closed);
   void Evict(uint32_t device);
   void CloseAdmission(const std::array<bool, kTierCount>& closed);
@@ -97,7 +99,9 @@ class Scheduler::Impl {
     TimePoint link_free;                 // when the link to host memory has done what it was told
     TimerId plan;                        // pending plan event
     TimerId watch;                       // when the step under way has taken too long
-    std::vector<RequestId> members;      // of the step under way
+    std::vector<LiveRequest*> members;   // of the step under way: none ends before it
+    int64_t pinned_rows = 0;             // of `running`
+    int64_t prefill_left = 0;            // tokens that its prompts still need
     std::optional<RankKey> next_decode;  // whose turn it is where a step holds not all decodes
     double token_ratio = 0.7;            // of JoinPolicy::kNewTokenRatio
     int64_t prefix_query_tokens = 0;     // prompts placed here first
@@ -121,6 +125,8 @@ class Scheduler::Impl {
   // What a device holds at most, in tokens; zero while it is lost.
   static int64_t LargestTokens(const DeviceSlot& slot);
   int64_t LargestDeviceTokens() const;
+  // A device was lost, returned or shrank.
+  void ForgetLargest() { largest_tokens_ = -1; }
   int64_t BlockSize() const { return devices_.front().device->kv().block_size(); }
 
   // scheduler.cc
@@ -137,6 +143,8 @@ class Scheduler::Impl {
   static int64_t PromptLeft(const LiveRequest& live) {
     return live.running ? std::max<int64_t>(0, live.record.prompt_tokens - live.computed) : 0;
   }
+  // Before (-1) and after (1) its `computed` changes, and when it comes or goes.
+  void CountPrompt(const LiveRequest& live, int64_t sign);
   int64_t ExpectedOutput(const LiveRequest& live) const;
   void ReleaseGroup(LiveRequest* live);
 
@@ -164,7 +172,9 @@ class Scheduler::Impl {
   int64_t FreeFor(const DeviceSlot& slot) const;
   Energy EnergyDelta(const LiveRequest& live, const DeviceSlot& slot, const DeviceView& view,
                      int64_t prompt_tokens) const;
-  void Foresee(const LiveRequest& live, int32_t device, DeviceView* view) const;
+  // `expected_output`: ExpectedOutput(live).
+  void Foresee(const LiveRequest& live, int64_t expected_output, int32_t device,
+               DeviceView* view) const;
   int64_t HitBlocks(const LiveRequest& live, const DeviceSlot& slot) const;
   bool Place(LiveRequest* live, DeviceSlot& slot);
   // Fetches from host memory what comes next of its prefix, where that beats computing it.
@@ -190,11 +200,14 @@ class Scheduler::Impl {
   void Plan(uint32_t device);
   void ProposeDrafts(DeviceSlot& slot);
   void TakeBackDrafts(DeviceSlot& slot);
+  void KeepPlannedDrafts(DeviceSlot& slot, const StepPlan& plan);
   void MakeMasks(LiveRequest* live);
   void CommitPlan(DeviceSlot& slot, const FittedStep& step);
   void Watch(DeviceSlot& slot, Duration predicted);
   // Now, or when the step under way ends.
   void TellToLeave(LiveRequest* live, DeviceSlot& slot, bool move);
+  // Takes it off its device; its blocks and its place in the queue are the caller's.
+  void TakeOff(LiveRequest* live, DeviceSlot& slot);
   // Gives its blocks back and stands in the queue again, where it stood.
   void Unplace(LiveRequest* live, DeviceSlot& slot);
   void Preempt(LiveRequest* live, DeviceSlot& slot);
@@ -230,6 +243,10 @@ class Scheduler::Impl {
   bool YoungerAhead(const LiveRequest& live, int64_t rank) const;
   void BoundWait(const LiveRequest& live, RequestStatus& status) const;
 
+  // self_check.cc
+  void CheckRequests() const;
+  void CheckSlot(const DeviceSlot& slot) const;
+
   EventLoop* const loop_;
   Observer* const observer_;
   const SchedulerOptions options_;
@@ -242,7 +259,8 @@ class Scheduler::Impl {
   OutputLengths lengths_;
   std::vector<uint64_t> candidates_;  // reused
   std::array<int64_t, kServiceClasses> running_by_class_{};
-  int64_t leaving_ = 0;  // rows that go when their step ends
+  int64_t leaving_ = 0;                  // rows that go when their step ends
+  mutable int64_t largest_tokens_ = -1;  // LargestDeviceTokens(); -1: to be found anew
   // Prompt tokens that those on devices have still to compute.
   int64_t prefilling_tokens_ = 0;
   // When idle devices fall asleep, by time: the router is told when a request looks for one.

@@ -119,15 +119,28 @@ void Scheduler::Impl::MakeMasks(LiveRequest* live) {
   }
 }
 
+// Guesses that the plan has no room for are taken back.
+void Scheduler::Impl::KeepPlannedDrafts(DeviceSlot& slot, const StepPlan& plan) {
+  std::vector<int64_t> kept(slot.running.size(), 0);
+  for (const PlannedRow& row : plan.rows) {
+    kept[static_cast<size_t>(row.row)] = row.drafts;
+  }
+  for (size_t i = 0; i < slot.running.size(); ++i) {
+    LiveRequest* live = slot.running[i];
+    live->tokens.resize(static_cast<size_t>(live->known() + kept[i]));
+    live->drafts = kept[i];
+  }
+}
+
 void Scheduler::Impl::CommitPlan(DeviceSlot& slot, const FittedStep& step) {
-  // Preemptions first, since the planned rows grow into what they free.
-  std::vector<LiveRequest*> planned;
+  slot.members.clear();
   for (const PlannedRow& row : step.plan.rows) {
     LiveRequest* live = slot.running[static_cast<size_t>(row.row)];
-    live->tokens.resize(static_cast<size_t>(live->known() + row.drafts));
-    live->drafts = row.drafts;
     live->held = 0;
-    planned.push_back(live);
+    slot.members.push_back(live);
+  }
+  if (options_.max_drafts > 0) {
+    KeepPlannedDrafts(slot, step.plan);
   }
   for (int32_t row : step.plan.held) {
     slot.running[static_cast<size_t>(row)]->held += 1;
@@ -136,12 +149,7 @@ void Scheduler::Impl::CommitPlan(DeviceSlot& slot, const FittedStep& step) {
   for (int32_t row : step.plan.preempted) {
     victims.push_back(slot.running[static_cast<size_t>(row)]);
   }
-  for (LiveRequest* live : slot.running) {
-    if (std::find(planned.begin(), planned.end(), live) == planned.end()) {
-      live->tokens.resize(static_cast<size_t>(live->known()));
-      live->drafts = 0;
-    }
-  }
+  // Preemptions first, since the planned rows grow into what they free.
   for (LiveRequest* victim : victims) {
     if (victim->record.preemptions == 0) {
       slot.forecast->Observe(/*overflowed=*/true);
@@ -154,14 +162,14 @@ void Scheduler::Impl::CommitPlan(DeviceSlot& slot, const FittedStep& step) {
     // Another device may have room; its plan cannot be made within this instant's planning.
     PlaceSoon();
   }
-  if (planned.empty()) {
+  if (slot.members.empty()) {
     return;
   }
   std::vector<device::SequenceStep> work;
-  slot.members.clear();
+  work.reserve(slot.members.size());
   slot.copies = std::exchange(slot.new_copies, {});
-  for (size_t i = 0; i < planned.size(); ++i) {
-    LiveRequest* live = planned[i];
+  for (size_t i = 0; i < slot.members.size(); ++i) {
+    LiveRequest* live = slot.members[i];
     const int64_t count = step.plan.rows[i].count;
     CHECK(live->table.Grow(live->computed + count, /*allow_pins=*/true));
     if (!live->record.was_scheduled) {
@@ -175,7 +183,6 @@ void Scheduler::Impl::CommitPlan(DeviceSlot& slot, const FittedStep& step) {
       // Whoever asked for them: the pages they are taken from may have other owners by now.
       work.back().copies = slot.copies;
     }
-    slot.members.push_back(live->record.id);
   }
   const uint32_t device = slot.device->id().value;
   Watch(slot, step.offer.price.duration);
@@ -208,15 +215,21 @@ void Scheduler::Impl::TellToLeave(LiveRequest* live, DeviceSlot& slot, bool move
   }
 }
 
-void Scheduler::Impl::Unplace(LiveRequest* live, DeviceSlot& slot) {
+void Scheduler::Impl::TakeOff(LiveRequest* live, DeviceSlot& slot) {
   slot.running.erase(std::find(slot.running.begin(), slot.running.end(), live));
   slot.refused_blocks = INT64_MAX;
+  slot.pinned_rows -= live->counted_pinned ? 1 : 0;
+  live->counted_pinned = false;
   running_by_class_[static_cast<size_t>(live->record.service_class)] -= 1;
+  CountPrompt(*live, -1);
+}
+
+void Scheduler::Impl::Unplace(LiveRequest* live, DeviceSlot& slot) {
+  TakeOff(live, slot);
   live->tokens.resize(static_cast<size_t>(live->known()));
   live->drafts = 0;
   DropLoad(live);
   live->table.Clear();
-  prefilling_tokens_ -= PromptLeft(*live);
   live->running = false;
   live->computed = 0;
   live->published = 0;
@@ -254,12 +267,10 @@ void Scheduler::Impl::Commit(uint32_t device, device::StepOutcome outcome) {
   slot.pace_percent = (slot.pace_percent * 7 + took * 100 / predicted) / 8;
   // A straggler finishes what it has.
   slot.cordoned = slot.pace_percent > (slot.cordoned ? kPaceOfRecovered : kPaceOfStraggler);
-  const std::vector<RequestId> members = std::exchange(slot.members, {});
-  for (size_t i = 0; i < members.size(); ++i) {
-    LiveRequest* live = Find(members[i]);
-    CHECK(live != nullptr);
-    CommitRow(live, outcome.results[i], outcome.sequence_energy[i], outcome.record);
+  for (size_t i = 0; i < slot.members.size(); ++i) {
+    CommitRow(slot.members[i], outcome.results[i], outcome.sequence_energy[i], outcome.record);
   }
+  slot.members.clear();
   LetGo(slot);
   DropLostPages(slot);
   Book(slot);
@@ -303,9 +314,9 @@ void Scheduler::Impl::CommitRow(LiveRequest* live, device::SequenceResult& resul
   live->tokens.resize(static_cast<size_t>(live->known()));
   live->drafts = 0;
   const bool was_prompt = live->prefills();
-  prefilling_tokens_ -= PromptLeft(*live);
+  CountPrompt(*live, -1);
   live->computed += result.computed;
-  prefilling_tokens_ += PromptLeft(*live);
+  CountPrompt(*live, 1);
   r.recomputed_tokens += result.recomputed;
   const int64_t fresh_until = std::min(live->computed, r.prompt_tokens);
   const int64_t fresh = was_prompt ? std::max<int64_t>(0, fresh_until - live->high_water) : 0;
@@ -434,14 +445,10 @@ void Scheduler::Impl::Retire(LiveRequest* live, Outcome outcome) {
   const TimePoint now = loop_->Now();
   RequestRecord& r = live->record;
   if (live->running) {
-    DeviceSlot& slot = SlotOf(*live);
     if (IsCompletion(outcome) && r.preemptions == 0) {
-      slot.forecast->Observe(/*overflowed=*/false);
+      SlotOf(*live).forecast->Observe(/*overflowed=*/false);
     }
-    slot.running.erase(std::find(slot.running.begin(), slot.running.end(), live));
-    slot.refused_blocks = INT64_MAX;
-    running_by_class_[static_cast<size_t>(r.service_class)] -= 1;
-    prefilling_tokens_ -= PromptLeft(*live);
+    TakeOff(live, SlotOf(*live));
     leaving_ -= live->leaving || live->moving ? 1 : 0;
   }
   if (live->waits_for_leader) {

@@ -59,9 +59,9 @@ void Scheduler::Impl::OnLoaded(LiveRequest* live) {
     slot.device->CopyFromHost(load.pages()[static_cast<size_t>(i)],
                               live->table.blocks()[static_cast<size_t>(from + i)]);
   }
-  prefilling_tokens_ -= PromptLeft(*live);
+  CountPrompt(*live, -1);
   live->computed += load.size() * block;
-  prefilling_tokens_ += PromptLeft(*live);
+  CountPrompt(*live, 1);
   live->record.loaded_tokens += load.size() * block;
   live->high_water = std::max(live->high_water, live->computed);
   Publish(live);
@@ -127,9 +127,9 @@ void Scheduler::Impl::OnMoved(LiveRequest* live) {
   }
   live->source.Clear();
   Book(from);
-  prefilling_tokens_ -= PromptLeft(*live);
+  CountPrompt(*live, -1);
   live->computed = std::max(live->computed, computed);
-  prefilling_tokens_ += PromptLeft(*live);
+  CountPrompt(*live, 1);
   Publish(live);
   SchedulePlan(to);
 }

@@ -17,6 +17,7 @@ class Planning {
     for (const RowView& row : rows) {
       reserved_ += row.reserve;
     }
+    plan_.rows.reserve(rows.size());
   }
 
   StepPlan Plan() {

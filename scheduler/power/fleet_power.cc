@@ -304,7 +304,7 @@ void FleetPower::ParkEmptyOnes(TimePoint now) {
     Slot& slot = slots_[i];
     const bool sleeps = slot.fate != DeviceFate::kRun && slot.fate != DeviceFate::kLost;
     if (!sleeps || slot.parked || book_.presence(i) != CapBook::Presence::kPresent ||
-        !work_->LoadOf(i).idle()) {
+        !work_->Idle(i)) {
       continue;
     }
     slot.parked = true;
@@ -366,7 +366,7 @@ void FleetPower::Send(absl::Span<const CapCommand> commands, TimePoint now) {
 
 bool FleetPower::AnyWork() const {
   for (const Slot& slot : slots_) {
-    if (!work_->LoadOf(slot.device->id()).idle()) {
+    if (!work_->Idle(slot.device->id())) {
       return true;
     }
   }

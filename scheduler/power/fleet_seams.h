@@ -57,6 +57,8 @@ class FleetWork {
 
   // Rates, running sequences and time to run empty, as they are now.
   virtual DeviceLoadView LoadOf(uint32_t device) const = 0;
+  // The same as LoadOf(device).idle(), for those that know it without summing up.
+  virtual bool Idle(uint32_t device) const { return LoadOf(device).idle(); }
 
   // Nothing new is placed on a closed device; what runs goes on.
   virtual void SetClosed(uint32_t device, bool closed) = 0;

@@ -31,6 +31,12 @@ class LoadHeap {
   size_t size() const { return nodes_.size(); }
   bool Contains(int32_t device) const { return where_[static_cast<size_t>(device)] >= 0; }
 
+  // Whether the device stands in it under this very key.
+  bool Holds(const LoadKey& key) const {
+    const int32_t at = where_[static_cast<size_t>(key.device)];
+    return at >= 0 && nodes_[static_cast<size_t>(at)] == key;
+  }
+
   // Adds the device of the key or moves it to its new place.
   void Set(const LoadKey& key);
   // Nothing happens if it is not there.

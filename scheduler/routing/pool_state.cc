@@ -73,6 +73,23 @@ void PoolState::Booked(int32_t device, TimePoint now) {
   }
 }
 
+void PoolState::CheckInvariants() const {
+  directory.CheckInvariants();
+  size_t ready = 0;
+  for (int32_t device = 0; device < devices(); ++device) {
+    const DeviceBooking& b = booking(device);
+    const LoadHeap& home = b.parked ? parked : b.running > 0 ? busy : idle;
+    CHECK_EQ(home.Holds(KeyOf(device)), b.ready);
+    ready += b.ready ? 1 : 0;
+  }
+  for (const LoadHeap* heap : {&busy, &idle, &parked}) {
+    heap->CheckInvariants();
+    CHECK_LE(heap->size(), ready);
+    ready -= heap->size();
+  }
+  CHECK_EQ(ready, size_t{0});
+}
+
 int32_t PoolState::LeastBooked(const Placement& placement) {
   constexpr size_t kWalk = 64;
   const LoadKey none;

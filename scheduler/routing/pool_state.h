@@ -34,6 +34,7 @@ class PoolState {
   // Ends with the number of the last booking and the id, so it decides every tie.
   LoadKey KeyOf(int32_t device) const;
   uint64_t booked(int32_t device) const { return booked_[static_cast<size_t>(device)]; }
+  void CheckInvariants() const;
   // The booking copied, the rest empty.
   DeviceView ViewOf(int32_t device) const;
 

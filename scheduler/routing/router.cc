@@ -20,6 +20,8 @@ const DeviceBooking& Router::booking(int32_t device) const { return state_->book
 
 void Router::Booked(int32_t device, TimePoint now) { state_->Booked(device, now); }
 
+void Router::CheckInvariants() const { state_->CheckInvariants(); }
+
 PrefixDirectory& Router::directory() { return state_->directory; }
 
 int32_t Router::devices() const { return state_->devices(); }

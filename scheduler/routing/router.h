@@ -71,6 +71,9 @@ class Router {
   };
   const Choice& last() const { return last_; }
 
+  // CHECKs that every device stands in the heap of its booking, under its key.
+  void CheckInvariants() const;
+
   PrefixDirectory& directory();
   int32_t devices() const;
   const RouterOptions& options() const { return options_; }

@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <iostream>
 #include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "base/random.h"
+#include "base/stable_hash.h"
 #include "sim/simulation.h"
 
 namespace scoville::sim {
@@ -178,6 +180,7 @@ struct Reached {
   int64_t lost_steps = 0;
   int64_t by_outcome[16] = {};
   int64_t by_refusal[16] = {};
+  StableHasher hash;  // of all event hashes: two builds that decide alike agree
 };
 
 void CheckWorld(const Scenario& scenario, const model::LoadedModel& model, Reached& reached) {
@@ -213,6 +216,7 @@ void CheckWorld(const Scenario& scenario, const model::LoadedModel& model, Reach
   for (const device::DeviceStatus& device : checked->devices) {
     EXPECT_EQ(device.kv_blocks_used, 0);
   }
+  reached.hash.Add(checked->event_hash.low);
   reached.preemptions += checked->records.preemptions;
   reached.throttled += checked->records.throttled_steps;
   reached.migrations += checked->records.migrations;
@@ -234,6 +238,7 @@ TEST(SwarmTest, InvariantsHoldAfterEveryEventInManyWorlds) {
       return;
     }
   }
+  std::cout << "event hash of all worlds: " << reached.hash.hash().ToString() << "\n";
   using scheduler::Outcome;
   using scheduler::RefusalReason;
   EXPECT_GT(reached.preemptions, 40);

@@ -1,0 +1,96 @@
+// Whether the parts of the scheduler agree: the table of requests, the queue, the deadline book,
+// what runs where, and what the router has booked.
+#include <cstdint>
+
+#include "base/status_macros.h"
+#include "scheduler/core/scheduler_impl.h"
+
+namespace scoville::scheduler {
+
+void Scheduler::Impl::CheckInvariants() const {
+  waiting_.CheckInvariants();
+  deadlines_.CheckInvariants();
+  router_.CheckInvariants();
+  CheckRequests();
+  int64_t running = 0;
+  int64_t prompt_tokens = 0;
+  int64_t parking = 0;
+  for (const DeviceSlot& slot : devices_) {
+    CheckSlot(slot);
+    running += static_cast<int64_t>(slot.running.size());
+    for (const LiveRequest* live : slot.running) {
+      prompt_tokens += PromptLeft(*live);
+    }
+    parking += slot.parks_at != TimePoint::Max() ? 1 : 0;
+  }
+  CHECK_EQ(prompt_tokens, prefilling_tokens_);
+  CHECK_EQ(parking, static_cast<int64_t>(parks_.size()));
+  CHECK_EQ(running + waiting_.size() + waiting_for_leaders_, static_cast<int64_t>(live_.size()));
+}
+
+// Every request stands in one place, and the counts are of what stands there.
+void Scheduler::Impl::CheckRequests() const {
+  std::array<int64_t, kServiceClasses> running{};
+  int64_t leaving = 0;
+  int64_t paused = 0;
+  int64_t following = 0;
+  int64_t timed = 0;
+  for (const auto& [id, live] : live_) {
+    CHECK_EQ(id, live->id());
+    CHECK(!(live->running && live->waits_for_leader));
+    CHECK_EQ(waiting_.Contains(id), !live->waits_for_leader);
+    CHECK_EQ(waiting_.Waiting(id), !live->running && !live->waits_for_leader);
+    running[static_cast<size_t>(live->record.service_class)] += live->running ? 1 : 0;
+    leaving += live->leaving || live->moving ? 1 : 0;
+    paused += live->paused ? 1 : 0;
+    following += live->waits_for_leader ? 1 : 0;
+    CHECK(live->running || (!live->in_step && !live->leaving && !live->moving && !live->dying));
+    CHECK(live->running || live->table.size() == 0);
+    CHECK(!(live->leaving || live->moving || live->dying) || live->in_step);
+    CHECK(live->computed >= 0 && live->computed <= live->known());
+    if (deadlines_.Contains(id)) {
+      CHECK(waiting_.Waiting(id) && live->request.deadline != TimePoint::Max());
+      ++timed;
+    }
+  }
+  CHECK(running == running_by_class_);
+  CHECK_EQ(leaving, leaving_);
+  CHECK_EQ(paused, paused_);
+  CHECK_EQ(following, waiting_for_leaders_);
+  CHECK_EQ(timed, deadlines_.size());
+}
+
+void Scheduler::Impl::CheckSlot(const DeviceSlot& slot) const {
+  const device::BlockPool& kv = slot.device->kv();
+  int64_t pinned = 0;
+  int64_t prefill_left = 0;
+  int64_t entries = 0;
+  size_t in_step = 0;
+  for (size_t i = 0; i < slot.running.size(); ++i) {
+    const LiveRequest* live = slot.running[i];
+    CHECK(Find(live->record.id) == live);
+    CHECK(live->running && live->record.device == slot.device->id());
+    CHECK(i == 0 || Outranks(slot.running[i - 1], live));
+    CHECK_EQ(live->pinned, live->counted_pinned);
+    pinned += live->pinned ? 1 : 0;
+    prefill_left += live->prefills() ? live->remaining() : 0;
+    entries += live->table.size();
+    in_step += live->in_step ? 1 : 0;
+  }
+  CHECK_EQ(pinned, slot.pinned_rows);
+  CHECK_EQ(prefill_left, slot.prefill_left);
+  CHECK_EQ(entries, kv.table_entries());
+  CHECK_EQ(in_step, slot.members.size());
+  CHECK(slot.members.empty() || slot.device->busy());
+  CHECK_LE(static_cast<int64_t>(slot.running.size()), int64_t{options_.max_running});
+  const DeviceBooking& booking = router_.booking(static_cast<int32_t>(slot.device->id().value));
+  CHECK_EQ(booking.ready, slot.takes_work());
+  CHECK_EQ(booking.running, static_cast<int32_t>(slot.running.size()));
+  if (!slot.device->busy()) {
+    // A step under way has taken blocks since; they are booked when it ends.
+    CHECK_EQ(booking.free_blocks, FreeFor(slot));
+    CHECK_EQ(booking.used_blocks, kv.num_blocks() - booking.free_blocks);
+  }
+}
+
+}  // namespace scoville::scheduler
