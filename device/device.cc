@@ -205,6 +205,7 @@ void Device::Impl::Account(StepOutcome& outcome) {
   std::vector<SequenceEnergy> shares(work_.size());
   AttributeStep(power_->model(), pricer_->model(), price, state, offer_.leakage, work_,
                 absl::MakeSpan(shares));
+  outcome.sequence_energy.reserve(shares.size());
   for (const SequenceEnergy& share : shares) {
     EnergyBuckets e;
     e.prefill = share.prefill;

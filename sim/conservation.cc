@@ -100,6 +100,7 @@ std::vector<device::TracePiece> SumOfTraces(const std::vector<device::Device*>& 
 absl::Status CheckRunning(const std::vector<device::Device*>& devices,
                           const scheduler::Scheduler& scheduler, const RunObserver& records,
                           Duration to_next_event) {
+  scheduler.CheckInvariants();
   const scheduler::PoolStatus pool = scheduler.Status();
   std::vector<Residents> residents(devices.size());
   device::EnergyBuckets attributed = records.ended_energy;

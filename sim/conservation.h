@@ -17,9 +17,10 @@ namespace scoville::sim {
 // for, its blocks are consistent.
 absl::Status CheckDevices(const std::vector<device::Device*>& devices);
 
-// After any event: what was attributed to requests, ended and live, and idle and waste are the
-// devices' energy; a device's blocks are those its requests can own. When nothing more happens at
-// this instant (`to_next_event` > 1 ns), no device stands idle beside a request that it could run.
+// After any event: the scheduler's parts agree (CHECKed); what was attributed to requests, ended
+// and live, and idle and waste are the devices' energy; a device's blocks are those its requests
+// can own. When nothing more happens at this instant (`to_next_event` > 1 ns), no device stands
+// idle beside a request that it could run.
 absl::Status CheckRunning(const std::vector<device::Device*>& devices,
                           const scheduler::Scheduler& scheduler, const RunObserver& records,
                           Duration to_next_event);

@@ -54,20 +54,29 @@ void SplitOver(Energy energy, size_t count, Weight weight, Give give) {
         energy.total_picojoules() < static_cast<__int128>(kMaxWeight));
   const uint64_t total = static_cast<uint64_t>(energy.total_picojoules());
   uint64_t sum = 0;
+  bool equal = true;
   for (size_t i = 0; i < count; ++i) {
     const uint64_t w = weight(i);
     CHECK_LT(w, kMaxWeight - sum);
     sum += w;
+    equal = equal && w == weight(0);
   }
-  const bool equal = sum == 0;
   if (equal) {
-    sum = count;
+    // The edges total x (i + 1) / count one after the other, by what each leaves over.
+    uint64_t left = 0;
+    for (size_t i = 0; i < count; ++i) {
+      left += total % count;
+      const uint64_t more = left >= count ? 1 : 0;
+      left -= more * count;
+      give(i, total / count + more);
+    }
+    return;
   }
   const Divisor by_sum(sum);
   uint64_t running = 0;
   uint64_t last = 0;
   for (size_t i = 0; i < count; ++i) {
-    running += equal ? 1 : weight(i);
+    running += weight(i);
     const uint64_t edge = by_sum.Divide(static_cast<unsigned __int128>(total) * running);
     give(i, edge - last);
     last = edge;

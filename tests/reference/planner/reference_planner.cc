@@ -205,11 +205,12 @@ StepPlan ReferencePlan(const Rows& rows, const PlanLimits& limits) {
   return plan;
 }
 
-std::string FaultOf(const Rows& rows, const PlanLimits& limits, const StepPlan& plan) {
+namespace {
+
+// Rows, order and budgets.
+std::string FaultOfRows(const Rows& rows, const PlanLimits& limits, const StepPlan& plan) {
   const int32_t n = Count(rows);
   int64_t tokens = 0;
-  int64_t growth = 0;
-  int64_t pinned_growth = 0;
   std::set<int32_t> seen;
   for (size_t k = 0; k < plan.rows.size(); ++k) {
     const PlannedRow& planned = plan.rows[k];
@@ -229,15 +230,20 @@ std::string FaultOf(const Rows& rows, const PlanLimits& limits, const StepPlan& 
       return absl::StrCat("prompt ", planned.row, " is out of rank");
     }
     tokens += planned.count;
-    if (decodes) {
-      const int64_t own = Growth(row, planned.drafts, limits);
-      growth += own;
-      pinned_growth += std::min(own, row.reserve);
-    }
   }
-  if (tokens > limits.max_tokens || plan.prompt_tokens > limits.max_prompt_tokens ||
-      plan.decodes > limits.max_decodes) {
-    return "a budget is passed";
+  const bool kept = tokens <= limits.max_tokens && plan.prompt_tokens <= limits.max_prompt_tokens &&
+                    plan.decodes <= limits.max_decodes;
+  return kept ? "" : "a budget is passed";
+}
+
+std::string FaultOfBlocks(const Rows& rows, const PlanLimits& limits, const StepPlan& plan) {
+  int64_t growth = 0;
+  int64_t pinned_growth = 0;
+  for (const PlannedRow& planned : plan.rows) {
+    const RowView& row = At(rows, planned.row);
+    const int64_t own = row.wants_one() ? Growth(row, planned.drafts, limits) : 0;
+    growth += own;
+    pinned_growth += std::min(own, row.reserve);
   }
   int64_t free = limits.free_blocks;
   for (const int32_t gone : plan.preempted) {
@@ -251,9 +257,13 @@ std::string FaultOf(const Rows& rows, const PlanLimits& limits, const StepPlan& 
     kept += row.reserve;
   }
   // What is kept for pinned rows is there still, as far as it was.
-  if (growth > free || (limits.free_blocks >= kept && free - growth < kept - pinned_growth)) {
-    return absl::StrCat("takes ", growth, " blocks of ", free);
-  }
+  const bool intact = limits.free_blocks < kept || free - growth >= kept - pinned_growth;
+  return growth <= std::max<int64_t>(0, free) && intact
+             ? ""
+             : absl::StrCat("takes ", growth, " blocks of ", free);
+}
+
+std::string FaultOfVictims(const Rows& rows, const PlanLimits& limits, const StepPlan& plan) {
   for (const int32_t gone : plan.preempted) {
     // Somebody planned that stands above, or this one's reader is behind; and he did need blocks.
     const bool needed = std::any_of(plan.rows.begin(), plan.rows.end(), [&](const PlannedRow& p) {
@@ -264,18 +274,31 @@ std::string FaultOf(const Rows& rows, const PlanLimits& limits, const StepPlan& 
       return absl::StrCat("row ", gone, " goes for nobody");
     }
   }
-  if (n > 0 && limits.first_decode == 0 && limits.max_tokens > 0 && limits.max_decodes > 0 &&
-      !rows[0].paused && rows[0].wants_one()) {
-    int64_t most = For(0, rows, limits, {});
-    for (int32_t i = 1; i < n; ++i) {
-      most += MayGoFor(0, i, rows, {}) ? At(rows, i).blocks_exclusive : 0;
-    }
-    const bool advances = !plan.rows.empty() && plan.rows[0].row == 0;
-    if (!advances && Growth(rows[0], 0, limits) <= std::max<int64_t>(0, most)) {
-      return "the first row does not advance";
+  return "";
+}
+
+bool FirstRowStands(const Rows& rows, const PlanLimits& limits, const StepPlan& plan) {
+  if (rows.empty() || limits.first_decode != 0 || limits.max_tokens <= 0 ||
+      limits.max_decodes <= 0 || rows[0].paused || !rows[0].wants_one()) {
+    return false;
+  }
+  int64_t most = For(0, rows, limits, {});
+  for (int32_t i = 1; i < Count(rows); ++i) {
+    most += MayGoFor(0, i, rows, {}) ? At(rows, i).blocks_exclusive : 0;
+  }
+  const bool advances = !plan.rows.empty() && plan.rows[0].row == 0;
+  return !advances && Growth(rows[0], 0, limits) <= std::max<int64_t>(0, most);
+}
+
+}  // namespace
+
+std::string FaultOf(const Rows& rows, const PlanLimits& limits, const StepPlan& plan) {
+  for (const auto fault : {FaultOfRows, FaultOfBlocks, FaultOfVictims}) {
+    if (const std::string what = fault(rows, limits, plan); !what.empty()) {
+      return what;
     }
   }
-  return "";
+  return FirstRowStands(rows, limits, plan) ? "the first row does not advance" : "";
 }
 
 int64_t LeastSingleCost(const Rows& rows, const PlanLimits& limits, int32_t needy) {
