@@ -97,6 +97,9 @@ void Scheduler::Impl::DropLostPages(DeviceSlot& slot) {
     }
     // Computed again from there, on this device if it has the room.
     live->table.Truncate(intact * block);
+    if (live->computed > intact * block) {
+      DropLoad(live);  // what is on its way belongs behind what was lost
+    }
     CountPrompt(*live, -1);
     live->computed = std::min(live->computed, intact * block);
     CountPrompt(*live, 1);
@@ -104,6 +107,10 @@ void Scheduler::Impl::DropLostPages(DeviceSlot& slot) {
     if (live->last_token > LargestTokens(slot) || !live->table.Grow(live->known())) {
       Migrate(live, slot);
     }
+  }
+  Book(slot);
+  if (!slot.running.empty()) {
+    SchedulePlan(slot);  // nobody else may, where all of them waited for what was on its way
   }
   EndWhatFitsNowhere();
 }

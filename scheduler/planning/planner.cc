@@ -53,11 +53,13 @@ class Planning {
   void PlanDecode(int32_t i, const RowView& row) {
     int64_t drafts = limits_.drafts ? std::min(row.drafts, budget_ - 1) : 0;
     int64_t needed = BlocksFor(row.known + drafts) - row.blocks_owned;
-    if (needed > Obtainable(row)) {
+    // Who needs none lacks none, even where less is left than is kept for pinned rows.
+    const auto lacks = [&] { return needed > 0 && needed > Obtainable(row); };
+    if (lacks()) {
       drafts = 0;  // nobody goes for a guess
       needed = BlocksFor(row.known) - row.blocks_owned;
     }
-    if (needed > Obtainable(row) && (ShouldHold(i, needed) || !FreeBlocksFor(i, needed))) {
+    if (lacks() && (ShouldHold(i, needed) || !FreeBlocksFor(i, needed))) {
       plan_.held.push_back(i);
       return;
     }
@@ -142,9 +144,33 @@ class Planning {
       freed += rows_[static_cast<size_t>(victim)].blocks_exclusive;
       victims.push_back(victim);
     }
+    if (limits_.victims == VictimPolicy::kLeastCost) {
+      freed -= Spare(Obtainable(r) + freed - needed, &victims);
+    }
     free_ += freed;
     plan_.preempted.insert(plan_.preempted.end(), victims.begin(), victims.end());
     return true;
+  }
+
+  // The last to go may free so much that an earlier one need not: those stay that are dearest to
+  // compute again, as long as the blocks do. Returns the blocks that stay with them.
+  int64_t Spare(int64_t more_than_needed, std::vector<int32_t>* victims) {
+    std::vector<int32_t> dearest = *victims;
+    std::stable_sort(dearest.begin(), dearest.end(), [this](int32_t a, int32_t b) {
+      const RowView& x = rows_[static_cast<size_t>(a)];
+      const RowView& y = rows_[static_cast<size_t>(b)];
+      return x.paused != y.paused ? y.paused : x.computed > y.computed;
+    });
+    int64_t kept = 0;
+    for (const int32_t i : dearest) {
+      const int64_t blocks = rows_[static_cast<size_t>(i)].blocks_exclusive;
+      if (kept + blocks <= more_than_needed) {
+        kept += blocks;
+        gone_[static_cast<size_t>(i)] = 0;
+        std::erase(*victims, i);
+      }
+    }
+    return kept;
   }
 
   // Where decodes take turns, a victim may have been planned before.

@@ -3,7 +3,8 @@
 // Decode rows come first, then prompts, each by rank, until the step's token budget is used. A
 // decode row that needs a block takes it from the free ones. If there are none it waits a few steps
 // where another row is sure to end by then; else it takes from rows of lower rank, which are
-// preempted as a whole: those whose readers are behind first, then the cheapest to compute again.
+// preempted as a whole: those whose readers are behind first, then the cheapest to compute again,
+// and none that the others make unnecessary.
 // A row that finds nobody waits and keeps what it has. The highest-ranked row is never a victim and
 // never held, and rows that are pinned have their blocks kept for them, so some row always
 // advances.

@@ -119,6 +119,29 @@ std::vector<int32_t> VictimsFor(int32_t needy, int64_t needed, const Rows& rows,
     victims.push_back(first);
     draft.gone.push_back(first);
   }
+  while (limits.victims == VictimPolicy::kLeastCost) {
+    // Of those without whom the blocks would do, the dearest stays; readers that are behind last.
+    int32_t spared = -1;
+    for (const int32_t i : victims) {
+      Draft without = before;
+      for (const int32_t other : victims) {
+        if (other != i) {
+          without.gone.push_back(other);
+        }
+      }
+      const RowView& row = At(rows, i);
+      const bool better = spared < 0 || (row.paused != At(rows, spared).paused
+                                             ? At(rows, spared).paused
+                                             : row.computed > At(rows, spared).computed);
+      if (For(needy, rows, limits, without) >= needed && better) {
+        spared = i;
+      }
+    }
+    if (spared < 0) {
+      break;
+    }
+    std::erase(victims, spared);
+  }
   return victims;
 }
 

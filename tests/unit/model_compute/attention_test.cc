@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "base/random.h"
 #include "model/compute/row_kernels.h"
 #include "model/gguf/half.h"
+#include "tests/reference/reference_attention.h"
 #include "tests/unit/model_compute/each_target.h"
 #include "tests/unit/model_compute/random_tensor.h"
 
@@ -60,23 +63,8 @@ class Pages {
 };
 
 std::vector<double> Oracle(Pages& pages, const std::vector<float>& q, int64_t keys) {
-  const auto size = static_cast<int64_t>(q.size());
-  std::vector<double> weights;
-  double sum = 0.0;
-  for (int64_t p = 0; p < keys; ++p) {
-    double dot = 0.0;
-    for (int64_t d = 0; d < size; ++d) dot += q[static_cast<size_t>(d)] * pages.Value(p, d, true);
-    weights.push_back(std::exp(dot));
-    sum += weights.back();
-  }
-  std::vector<double> out(q.size(), 0.0);
-  for (int64_t p = 0; p < keys; ++p) {
-    for (int64_t d = 0; d < size; ++d) {
-      out[static_cast<size_t>(d)] +=
-          weights[static_cast<size_t>(p)] / sum * pages.Value(p, d, false);
-    }
-  }
-  return out;
+  return ReferenceAttention(q, keys,
+                            [&](int64_t p, int64_t d, bool key) { return pages.Value(p, d, key); });
 }
 
 struct Shape {
@@ -139,6 +127,55 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
                          ::testing::Values(Shape{64, 1, 16}, Shape{64, 16, 16}, Shape{64, 17, 16},
                                            Shape{64, 100, 32}, Shape{16, 50, 16}, Shape{80, 33, 48},
                                            Shape{128, 300, 16}));
+
+// Queries that see different numbers of keys, in pages of any size, on every target.
+TEST(AttentionOracle, AgreesOverRandomShapes) {
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    const auto between = [&](uint64_t draw, int64_t low, int64_t high) {
+      return low + static_cast<int64_t>(
+                       RandomBelow(seed, draw, 0, static_cast<uint64_t>(high - low + 1)));
+    };
+    const int64_t head_size = 16 * between(1, 1, 8);
+    const int64_t block_size = 16 * between(2, 1, 4);
+    const int64_t keys = between(3, 1, 300);
+    const int count = static_cast<int>(between(4, 1, model::kMaxQueries));
+    Pages pages(head_size, keys, block_size);
+    std::vector<std::vector<float>> queries(static_cast<size_t>(count));
+    std::vector<std::vector<float>> out(static_cast<size_t>(count),
+                                        std::vector<float>(static_cast<size_t>(head_size)));
+    model::AttentionTask task;
+    task.kv = pages.kv.get();
+    task.blocks = pages.blocks.data();
+    task.value_offset = head_size * block_size * 2;
+    task.head_size = head_size;
+    task.queries = count;
+    for (int i = 0; i < count; ++i) {
+      std::vector<float>& query = queries[static_cast<size_t>(i)];
+      for (int64_t d = 0; d < head_size; ++d) {
+        query.push_back(RandomFloat(seed + 1000, static_cast<uint64_t>(i * 1000 + d)));
+      }
+      task.query[i] = query.data();
+      task.out[i] = out[static_cast<size_t>(i)].data();
+      task.keys[i] = between(10 + static_cast<uint64_t>(i), std::max<int64_t>(1, keys - 40), keys);
+    }
+    std::vector<float> scratch(static_cast<size_t>(model::AttentionScratch(keys)));
+    ForEachTarget([&](const char* name) {
+      SCOPED_TRACE(name);
+      model::Attend(task, scratch.data());
+      for (int i = 0; i < count; ++i) {
+        const std::vector<double> want =
+            Oracle(pages, queries[static_cast<size_t>(i)], task.keys[i]);
+        for (size_t d = 0; d < want.size(); ++d) {
+          ASSERT_NEAR(out[static_cast<size_t>(i)][d], want[d], 1e-5);
+        }
+      }
+    });
+    if (HasFatalFailure()) {
+      return;
+    }
+  }
+}
 
 TEST(KvStorage, RefusesWhatItCannotHold) {
   model::ModelConfig config;
