@@ -66,6 +66,10 @@ void Scheduler::Impl::CheckSlot(const DeviceSlot& slot) const {
   int64_t prefill_left = 0;
   int64_t entries = 0;
   size_t in_step = 0;
+  for (const auto& [id, live] : live_) {
+    // What is moving away leaves its blocks until they are copied.
+    entries += live->source_device == slot.device->id() ? live->source.size() : 0;
+  }
   for (size_t i = 0; i < slot.running.size(); ++i) {
     const LiveRequest* live = slot.running[i];
     CHECK(Find(live->record.id) == live);

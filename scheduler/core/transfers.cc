@@ -90,6 +90,8 @@ void Scheduler::Impl::Move(LiveRequest* live, DeviceSlot& slot) {
   const int32_t target =
       computed > 0 ? Route(live, static_cast<int32_t>(slot.device->id().value)) : -1;
   if (target < 0 || !Place(live, devices_[static_cast<size_t>(target)])) {
+    source.Clear();
+    Book(slot);
     return;  // it waits, and computes again
   }
   DeviceSlot& to = devices_[static_cast<size_t>(target)];
@@ -98,6 +100,8 @@ void Scheduler::Impl::Move(LiveRequest* live, DeviceSlot& slot) {
   const TimePoint link_free = std::max(slot.link_free, to.link_free);
   if (blocks <= 0 || live->computed % block != 0 ||
       !LoadPays(to, live->computed, blocks, link_free)) {
+    source.Clear();
+    Book(slot);
     return;
   }
   DropLoad(live);
