@@ -59,7 +59,9 @@ class RandomView {
     row.held = static_cast<int32_t>(Between(0, 4));
     row.paused = Between(0, 6) == 0;
     row.pinned = Between(0, 6) == 0;
-    row.reserve = row.pinned ? Between(0, 4) : 0;
+    // All that it may come to need is kept for a pinned row.
+    const int64_t most = (row.known + row.drafts + limits.block_size - 1) / limits.block_size;
+    row.reserve = row.pinned ? most - row.blocks_owned + Between(0, 4) : 0;
     return row;
   }
 
