@@ -31,7 +31,9 @@ void Scheduler::Impl::Plan(uint32_t device) {
   const device::BlockPool& kv = slot.device->kv();
   PlanLimits limits;
   limits.max_tokens = options_.max_step_tokens;
-  slot.device->kv().ExpirePins(loop_->Now());
+  if (slot.device->kv().ExpirePins(loop_->Now()) > 0) {
+    Book(slot);
+  }
   // What is kept for later requests goes before a sequence that runs.
   limits.free_blocks = kv.free_blocks(/*allow_pins=*/true);
   limits.block_size = kv.block_size();
