@@ -65,6 +65,7 @@ void Scheduler::Impl::OnLoaded(LiveRequest* live) {
   live->record.loaded_tokens += load.size() * block;
   live->high_water = std::max(live->high_water, live->computed);
   Publish(live);
+  Book(slot);  // a block that was there already has given way
   if (!live->prefills()) {
     ReleaseGroup(live);
   }
@@ -135,6 +136,7 @@ void Scheduler::Impl::OnMoved(LiveRequest* live) {
   live->computed = std::max(live->computed, computed);
   CountPrompt(*live, 1);
   Publish(live);
+  Book(to);
   SchedulePlan(to);
 }
 
