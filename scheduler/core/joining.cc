@@ -75,6 +75,9 @@ bool Scheduler::Impl::JoinsSafely(const LiveRequest& live, const DeviceSlot& slo
   if (slot.running.empty() || live.pinned) {
     return true;  // it fits alone, or all of it is kept for it
   }
+  if (slot.running.back()->record.service_class > live.record.service_class) {
+    return true;  // where blocks run out, rows of a lower class go first
+  }
   const device::BlockPool& kv = slot.device->kv();
   const int64_t free = kv.free_blocks() - Reserved(slot);
   switch (options_.join) {

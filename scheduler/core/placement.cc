@@ -167,7 +167,9 @@ bool Scheduler::Impl::PlaceOnce() {
     }
     if (head == nullptr) {
       head = live;
-      AskForRoom(live);
+      if (AskForRoom(live)) {
+        return false;  // what becomes free is the head's: nobody looks past it in this walk
+      }
       if (live->passed >= options_.max_passes) {
         collecting = CollectingDevice(*live);
       }
@@ -233,13 +235,13 @@ bool Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
 
 // Rows of lower classes leave for a request that finds no place: as few as give it a slot and its
 // blocks, on the device where that throws away least.
-void Scheduler::Impl::AskForRoom(LiveRequest* live) {
+bool Scheduler::Impl::AskForRoom(LiveRequest* live) {
   int64_t lower = 0;
   for (size_t c = static_cast<size_t>(live->record.service_class) + 1; c < kServiceClasses; ++c) {
     lower += running_by_class_[c];
   }
   if (lower == 0 || leaving_ > 0 || options_.victims == VictimPolicy::kNewest) {
-    return;  // nobody to ask, or somebody is on the way out
+    return false;  // nobody to ask, or somebody is on the way out
   }
   DeviceSlot* best = nullptr;
   std::vector<LiveRequest*> best_victims;
@@ -276,12 +278,13 @@ void Scheduler::Impl::AskForRoom(LiveRequest* live) {
     }
   }
   if (best == nullptr) {
-    return;
+    return false;
   }
   for (LiveRequest* victim : best_victims) {
     TellToLeave(victim, *best, /*move=*/false);
   }
   PlaceSoon();
+  return true;
 }
 
 void Scheduler::Impl::PlaceSoon() {

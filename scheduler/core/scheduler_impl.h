@@ -190,7 +190,7 @@ class Scheduler::Impl {
   device::BlockHash PrefixRootOf(const Request& request) const;
   void HashPrompt(LiveRequest* live) const;
   // Tells rows of lower classes to leave for a request that finds no place.
-  void AskForRoom(LiveRequest* live);
+  bool AskForRoom(LiveRequest* live);
   // The device that a request that has been passed too often collects blocks on.
   int32_t CollectingDevice(const LiveRequest& live) const;
 
