@@ -54,6 +54,8 @@ class DevicePool {
   const Profile& profile() const { return *profile_; }
   StepPricer& pricer() { return *pricer_; }
   std::vector<Device*> devices() const;
+  // What the synthetic executor draws from; empty if there is none.
+  const std::vector<int32_t>& drawable() const { return drawable_; }
 
  private:
   DevicePool();

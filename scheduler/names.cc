@@ -69,6 +69,6 @@ std::vector<std::string> JoinPolicyNames() {
   return {"forecast", "prompt_fits", "new_token_ratio", "reserve"};
 }
 std::vector<std::string> CostUnitNames() { return {"tokens", "energy"}; }
-std::vector<std::string> VictimPolicyNames() { return {"least_cost", "newest"}; }
+std::vector<std::string> VictimPolicyNames() { return {"least_cost", "newest", "least_output"}; }
 
 }  // namespace scoville::scheduler

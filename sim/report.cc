@@ -56,12 +56,42 @@ bool MeetsSlo(const scheduler::RequestRecord& r, const SloTargets& slo) {
   return slo.itl == Duration() || gaps < 1 || (r.last_token - r.first_token) / gaps <= slo.itl;
 }
 
+// What has to do with the service that each request asked for.
+void AddService(const SimulationResult& result, Report& report) {
+  using scheduler::Outcome;
+  report.tenants = result.tenants;
+  int64_t prompt = 0, cached = 0;
+  for (size_t i = 0; i < result.records.requests.size(); ++i) {
+    const scheduler::RequestRecord& r = result.records.requests[i];
+    const bool met = MeetsSlo(r, i < result.targets.size() ? result.targets[i] : result.slo);
+    report.slo_met += met ? 1 : 0;
+    report.deadline_misses += r.outcome == Outcome::kDeadlineExceeded ? 1 : 0;
+    if (r.was_scheduled) {
+      prompt += r.prompt_tokens;
+      cached += r.cached_tokens;
+    }
+    if (const auto tenant = report.tenants.find(r.tenant); tenant != report.tenants.end()) {
+      tenant->second.slo_met += met ? 1 : 0;
+      tenant->second.cancelled += r.outcome == Outcome::kCancelled ? 1 : 0;
+    }
+  }
+  for (auto& [name, t] : report.tenants) {
+    t.attainment =
+        Ratio(static_cast<double>(t.slo_met), static_cast<double>(t.offered - t.cancelled));
+  }
+  for (const auto reason :
+       {scheduler::RefusalReason::kDeadlineExceeded, scheduler::RefusalReason::kHopeless}) {
+    report.deadline_misses += result.records.refusals[static_cast<size_t>(reason)];
+  }
+  report.prefix_hit_share = Ratio(static_cast<double>(cached), static_cast<double>(prompt));
+  report.jain_index = JainIndex(result.records.requests, result.weights);
+}
+
 void AddRequests(const SimulationResult& result, Report& report) {
   std::vector<int64_t> ttft, tpot, e2e, queue;
   for (const scheduler::RequestRecord& r : result.records.requests) {
     report.outcomes[scheduler::OutcomeName(r.outcome)] += 1;
     report.completed += scheduler::IsCompletion(r.outcome) ? 1 : 0;
-    report.slo_met += MeetsSlo(r, result.slo) ? 1 : 0;
     if (r.was_scheduled) {
       queue.push_back((r.scheduled - r.arrival).value());
     }
@@ -129,7 +159,11 @@ Report MakeReport(const SimulationResult& result, double host_seconds) {
   report.offered = result.offered;
   report.slo = result.slo;
   report.has_slo = result.slo.ttft > Duration() || result.slo.itl > Duration();
+  for (const SloTargets& targets : result.targets) {
+    report.has_slo |= targets.ttft > Duration() || targets.itl > Duration();
+  }
   AddRequests(result, report);
+  AddService(result, report);
   AddDevices(result, report);
 
   const RunObserver& records = result.records;
@@ -146,6 +180,7 @@ Report MakeReport(const SimulationResult& result, double host_seconds) {
   report.output_tokens_per_second = Ratio(output, report.virtual_seconds);
   report.total_tokens_per_second = Ratio(total, report.virtual_seconds);
   report.goodput = Ratio(static_cast<double>(report.slo_met), report.virtual_seconds);
+  report.waste_share = Ratio(report.energy.waste.joules(), report.device_joules);
   report.mean_watts = Ratio(report.device_joules, report.virtual_seconds);
   report.output_tokens_per_joule = Ratio(output, report.device_joules);
   report.total_tokens_per_joule = Ratio(total, report.device_joules);

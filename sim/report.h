@@ -48,6 +48,12 @@ struct Report {
   bool has_slo = false;
   // slo_met / (offered - cancelled by clients): refused, failed and expired are misses.
   double slo_attainment = 0;
+  std::map<std::string, TenantFigures> tenants;
+  double jain_index = 1;        // over tenants (tenants.h)
+  int64_t deadline_misses = 0;  // expired, and refused because they would
+  // Prompt tokens that the prefix cache gave, of those that began to be computed.
+  double prefix_hit_share = 0;
+  double waste_share = 0;  // of the devices' energy: recomputed, lost and rejected work
 
   Percentiles ttft, tpot, itl, e2e, queue;
 

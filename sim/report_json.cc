@@ -40,6 +40,18 @@ std::string ToJson(const Report& r) {
                       {"outcomes", r.outcomes},         {"refusals", r.refusals},
                       {"slo_met", r.slo_met},           {"slo_attainment", r.slo_attainment},
                       {"goodput_per_second", r.goodput}};
+  Json tenants = Json::object();
+  for (const auto& [name, t] : r.tenants) {
+    tenants[name] = {{"offered", t.offered},
+                     {"cancelled", t.cancelled},
+                     {"slo_met", t.slo_met},
+                     {"slo_attainment", t.attainment}};
+  }
+  json["service"] = {{"deadline_misses", r.deadline_misses},
+                     {"prefix_hit_share", r.prefix_hit_share},
+                     {"jain_index", r.jain_index},
+                     {"waste_share", r.waste_share},
+                     {"tenants", tenants}};
   json["slo"] = {{"ttft_s", ToSeconds(r.slo.ttft)}, {"itl_s", ToSeconds(r.slo.itl)}};
   json["latency"] = {{"queue", ToJson(r.queue)},
                      {"ttft", ToJson(r.ttft)},

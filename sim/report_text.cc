@@ -150,6 +150,19 @@ void AddRequests(const Report& r, Page& page) {
   }
 }
 
+void AddService(const Report& r, Page& page) {
+  if (r.tenants.empty()) {
+    return;
+  }
+  page.Section("Service");
+  for (const auto& [name, t] : r.tenants) {
+    page.Bar(absl::StrCat("  ", name, " met"), Grouped(t.offered), t.attainment);
+  }
+  page.Row("Jain's index", absl::StrFormat("%.3f", r.jain_index),
+           "of service beside the max-min fair share");
+  page.Row("deadlines missed", Grouped(r.deadline_misses), "expired or refused");
+}
+
 void AddLatency(const Report& r, Page& page) {
   page.Section("Latency");
   page.Columns("", {"mean", "p50", "p90", "p99", "max"}, true);
@@ -224,6 +237,7 @@ std::string ToText(const Report& r, bool colour) {
   Page page(colour);
   AddHead(r, page);
   AddRequests(r, page);
+  AddService(r, page);
   AddLatency(r, page);
   page.Section("Throughput");
   page.Row("output tokens/s", Figure(r.output_tokens_per_second), Count(r.output_tokens, "token"));

@@ -125,6 +125,8 @@ absl::Status ReadWorkload(const YamlMap& map, Scenario* scenario) {
     return map.Error("cancel_within", "must be above 0");
   }
   RETURN_IF_ERROR(ReadDuration(map, "deadline", &scenario->deadline));
+  RETURN_IF_ERROR(map.Read("max_tokens", &scenario->max_tokens, YamlIntRange{0, kMostTokens}));
+  RETURN_IF_ERROR(ReadTenants(map, scenario));
   ASSIGN_OR_RETURN(const YamlMap arrivals, map.MapOrEmpty("arrivals"));
   RETURN_IF_ERROR(ReadArrivals(arrivals, &workload->arrivals));
   RETURN_IF_ERROR(ReadLength(map, "prompt", &workload->prompt));
@@ -276,6 +278,10 @@ absl::Status CheckWhole(const YamlMap& root, const Scenario& scenario) {
     return root.Error("model",
                       "a card has no weights, so the functional executor cannot compute it: use "
                       "`pool.executor: synthetic`, or name a GGUF file");
+  }
+  if (scenario.max_tokens > 0 && functional) {
+    return root.Error("workload",
+                      "max_tokens needs the synthetic executor: a model ends where it likes");
   }
   if (scenario.model.empty() && functional) {
     return root.Error(

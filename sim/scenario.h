@@ -20,6 +20,7 @@
 #include "model/sampling_params.h"
 #include "model/text/chat_template.h"
 #include "scheduler/scheduler.h"
+#include "sim/tenants.h"
 
 namespace scoville::sim {
 
@@ -68,12 +69,6 @@ struct ScenarioEvent {
   bool migrate = false;
 };
 
-// Service levels; zero: not asked for.
-struct SloTargets {
-  Duration ttft;
-  Duration itl;  // mean of the request's gaps
-};
-
 struct Scenario {
   std::string name;
   uint64_t seed = 0;
@@ -92,6 +87,11 @@ struct Scenario {
   double cancel_share = 0;  // of the workload's requests, cancelled at a drawn moment of their life
   Duration cancel_within = Seconds(1);  // after arrival
   Duration deadline;                    // of the workload's requests, after arrival; zero: none
+  // What clients ask for; the outputs end by themselves where they would anyway. Zero: exactly the
+  // output's length, which the scheduler then knows beforehand.
+  int64_t max_tokens = 0;
+  std::vector<TenantMix> tenants;  // of the workload; empty: one, anonymous
+  bool classes = true;             // false: the scheduler is not told of service classes
   std::vector<WrittenRequest> requests;
   std::vector<ScenarioEvent> events;
   SloTargets slo;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status_macros.h"
@@ -89,6 +90,22 @@ absl::Status ReadDuration(const YamlMap& map, absl::string_view key, Duration* o
   return absl::OkStatus();
 }
 
+absl::Status ReadTenants(const YamlMap& workload, Scenario* scenario) {
+  ASSIGN_OR_RETURN(const std::vector<YamlNode> tenants, workload.List("tenants"));
+  for (const YamlNode& node : tenants) {
+    ASSIGN_OR_RETURN(const YamlMap map, node.AsMap());
+    TenantMix tenant;
+    RETURN_IF_ERROR(map.Require("name", &tenant.name));
+    RETURN_IF_ERROR(map.Read("share", &tenant.share, YamlDoubleRange{1e-6, 1e6}));
+    RETURN_IF_ERROR(ReadEnum(map, "class", scheduler::ServiceClassNames(), &tenant.service_class));
+    RETURN_IF_ERROR(ReadDuration(map, "ttft", &tenant.slo.ttft));
+    RETURN_IF_ERROR(ReadDuration(map, "itl", &tenant.slo.itl));
+    RETURN_IF_ERROR(ReadDuration(map, "deadline", &tenant.deadline));
+    scenario->tenants.push_back(std::move(tenant));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadScheduler(const YamlMap& map, Scenario* scenario) {
   scheduler::SchedulerOptions* options = &scenario->scheduler;
   RETURN_IF_ERROR(
@@ -103,6 +120,7 @@ absl::Status ReadScheduler(const YamlMap& map, Scenario* scenario) {
   scenario->pool.max_step_tokens = options->max_step_tokens;
   RETURN_IF_ERROR(ReadDuration(map, "itl_target", &options->itl_target));
   RETURN_IF_ERROR(ReadDuration(map, "ttft_target", &options->ttft_target));
+  RETURN_IF_ERROR(map.Read("classes", &scenario->classes));
   RETURN_IF_ERROR(ReadQueue(map, options));
   return ReadPolicies(map, options);
 }

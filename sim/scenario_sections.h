@@ -17,6 +17,9 @@ absl::Status ReadDuration(const YamlMap& map, absl::string_view key, Duration* o
 // `scheduler`: limits, service levels and policies.
 absl::Status ReadScheduler(const YamlMap& map, Scenario* scenario);
 
+// `workload.tenants`.
+absl::Status ReadTenants(const YamlMap& workload, Scenario* scenario);
+
 // `events`. The pool and the written requests have been read.
 absl::Status ReadEvents(const YamlMap& root, Scenario* scenario);
 

@@ -1,46 +1,27 @@
 #include "sim/simulation.h"
 
 #include <algorithm>
-#include <fstream>
 #include <memory>
 #include <optional>
-#include <sstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/compute_pool.h"
 #include "base/simulated_event_loop.h"
 #include "base/status_macros.h"
-#include "client/workload/azure_trace.h"
-#include "client/workload/mooncake_trace.h"
-#include "client/workload/request_trace.h"
+#include "device/executor/synthetic_executor.h"
 #include "model/card/model_card_reader.h"
 #include "model/text/detokenizer.h"
 #include "scheduler/power/budget_config.h"
 #include "sim/conservation.h"
 #include "sim/request_factory.h"
+#include "sim/traffic.h"
 
 namespace scoville::sim {
 
 namespace {
 
-// The trace files in use are below 4 MB; a gigabyte would be a mistake.
-constexpr std::streamoff kLargestTrace = std::streamoff{1} << 30;
 constexpr int64_t kNobody = -1;
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary | std::ios::ate);
-  if (!in) {
-    return absl::NotFoundError(absl::StrCat(path, ": cannot be opened"));
-  }
-  if (in.tellg() > kLargestTrace) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": is larger than 1 GiB"));
-  }
-  in.seekg(0);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
 
 EventClass ClassOf(EventKind kind) {
   switch (kind) {
@@ -69,6 +50,7 @@ class Run {
   struct Offer {
     RequestId id;  // once admitted
     TimerId cancel;
+    size_t tenant = 0;       // of scenario.tenants
     int64_t next = kNobody;  // the closed-loop request that follows it
   };
 
@@ -91,6 +73,13 @@ class Run {
   void Collect();
   void WriteAnswers();
 
+  const TenantMix* TenantOf(size_t index) const {
+    return IsWritten(index) || scenario_.tenants.empty()
+               ? nullptr
+               : &scenario_.tenants[offers_[index].tenant];
+  }
+  SloTargets TargetsOf(size_t index) const;
+  scheduler::Request MakeWorkloadRequest(size_t index) const;
   bool IsWritten(size_t index) const { return index >= workload_.size(); }
 
   const Scenario& scenario_;
@@ -140,34 +129,14 @@ class Run::Sink final : public scheduler::TokenSink {
 };
 
 absl::Status Run::MakeTraffic() {
-  if (!scenario_.azure_trace.empty()) {
-    ASSIGN_OR_RETURN(const std::string text, ReadFile(scenario_.azure_trace));
-    ASSIGN_OR_RETURN(workload_,
-                     client::ParseAzureTrace(text, scenario_.workload.requests, scenario_.seed));
-    client::ChangeSpeed(scenario_.trace_speed, &workload_);
-  } else if (!scenario_.request_trace.empty()) {
-    ASSIGN_OR_RETURN(const std::string text, ReadFile(scenario_.request_trace));
-    ASSIGN_OR_RETURN(workload_,
-                     client::ParseRequestTrace(text, scenario_.request_trace,
-                                               scenario_.workload.requests, scenario_.seed));
-    client::ChangeSpeed(scenario_.trace_speed, &workload_);
-  } else if (!scenario_.mooncake_trace.empty()) {
-    ASSIGN_OR_RETURN(const std::string text, ReadFile(scenario_.mooncake_trace));
-    const client::MooncakeOptions mooncake = {scenario_.workload.requests, scenario_.seed,
-                                              scenario_.trace_spread};
-    ASSIGN_OR_RETURN(workload_,
-                     client::ParseMooncakeTrace(text, scenario_.mooncake_trace, mooncake));
-    client::ChangeSpeed(scenario_.trace_speed, &workload_);
-  } else {
-    ASSIGN_OR_RETURN(workload_, client::GenerateWorkload(scenario_.workload));
-  }
-  if (scenario_.cancel_share > 0) {
-    client::DrawCancels(scenario_.seed, scenario_.cancel_share, scenario_.cancel_within,
-                        &workload_);
-  }
+  ASSIGN_OR_RETURN(workload_, LoadWorkload(scenario_));
   offers_.resize(workload_.size() + scenario_.requests.size());
+  const std::vector<size_t> tenants = DrawTenants(scenario_.seed, scenario_.tenants, workload_);
   for (size_t i = 0; i < workload_.size(); ++i) {
-    workload_[i].deadline = scenario_.deadline;
+    offers_[i].tenant = tenants[i];
+    const TenantMix* tenant = TenantOf(i);
+    workload_[i].deadline =
+        tenant != nullptr && tenant->deadline > Duration() ? tenant->deadline : scenario_.deadline;
     workload_[i].sampling = scenario_.sampling;
     if (workload_[i].after != kNobody) {
       offers_[static_cast<size_t>(workload_[i].after)].next = static_cast<int64_t>(i);
@@ -236,6 +205,10 @@ absl::Status Run::Prepare() {
   result_.seed = scenario_.seed;
   result_.model = model_.config.name;
   result_.slo = scenario_.slo;
+  for (const auto& [name, weight] : scenario_.scheduler.fairness.weights) {
+    result_.weights[name] =
+        static_cast<double>(weight) / static_cast<double>(scheduler::kWeightOne);
+  }
   result_.answers.resize(scenario_.requests.size());
   for (size_t i = 0; i < scenario_.requests.size(); ++i) {
     result_.answers[i].id = scenario_.requests[i].id;
@@ -335,6 +308,38 @@ void Run::Note(const absl::Status& status) {
   }
 }
 
+SloTargets Run::TargetsOf(size_t index) const {
+  SloTargets targets = scenario_.slo;
+  if (const TenantMix* tenant = TenantOf(index)) {
+    targets.ttft = tenant->slo.ttft > Duration() ? tenant->slo.ttft : targets.ttft;
+    targets.itl = tenant->slo.itl > Duration() ? tenant->slo.itl : targets.itl;
+  }
+  return targets;
+}
+
+scheduler::Request Run::MakeWorkloadRequest(size_t index) const {
+  const client::WorkloadRequest& shape = workload_[index];
+  scheduler::Request request = MakeRequest(shape, loop_.Now(), model_);
+  if (const TenantMix* tenant = TenantOf(index)) {
+    request.tenant = tenant->name;
+    if (scenario_.classes) {
+      request.service_class = tenant->service_class;
+      request.ttft_target = tenant->slo.ttft;
+      request.itl_target = tenant->slo.itl;
+    }
+  }
+  if (scenario_.max_tokens > shape.output_tokens) {
+    // It ends where the trace says by the token that is drawn there, kept from coming earlier.
+    request.min_tokens = shape.output_tokens - 1;
+    request.stop_tokens = {device::SyntheticExecutor::TokenAt(
+        pool_->drawable(), shape.seed, shape.prompt_tokens + shape.output_tokens - 1)};
+    request.max_tokens =
+        std::max(shape.output_tokens,
+                 std::min(scenario_.max_tokens, model_.config.context - shape.prompt_tokens));
+  }
+  return request;
+}
+
 void Run::Submit(size_t index) {
   ++result_.offered;
   Answer* answer = nullptr;
@@ -346,7 +351,10 @@ void Run::Submit(size_t index) {
     request = std::move(written_[i]);
     cancel_after = scenario_.requests[i].cancel_after;
   } else {
-    request = MakeRequest(workload_[index], loop_.Now(), model_);
+    request = MakeWorkloadRequest(index);
+    if (TenantOf(index) != nullptr) {
+      result_.tenants[request.tenant].offered += 1;
+    }
     cancel_after = workload_[index].cancel_after;
   }
   request.sink = std::make_unique<Sink>(this, index, answer);
@@ -374,6 +382,7 @@ void Run::OnEnd(size_t index, const scheduler::RequestRecord& record, int64_t to
         absl::InternalError(absl::StrCat("request ", record.id.value, " was given ", tokens,
                                          " tokens, its record says ", record.output_tokens));
   }
+  result_.targets.push_back(TargetsOf(index));  // of the record that the observer has just taken
   StartNext(index, Duration());
 }
 

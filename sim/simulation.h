@@ -8,6 +8,7 @@
 #define SCOVILLE_SIM_SIMULATION_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,6 +47,11 @@ struct SimulationResult {
   ProfileFacts profile;
   SloTargets slo;
   int64_t offered = 0;
+  // Of the workload's tenants, by name; slo_met and attainment are the report's.
+  std::map<std::string, TenantFigures> tenants;
+  std::map<std::string, double> weights;  // of tenants, if not 1
+  // What each of records.requests was to meet, in the same order; those beyond: `slo`.
+  std::vector<SloTargets> targets;
   RunObserver records;
   std::vector<device::DeviceStatus> devices;
   std::vector<int64_t> peak_kv_blocks;  // per device

@@ -59,6 +59,12 @@ int32_t SyntheticExecutor::Draw(const SequenceStep& step, int64_t draw) const {
   return (*drawable_)[pick];
 }
 
+int32_t SyntheticExecutor::TokenAt(const std::vector<int32_t>& drawable, uint64_t seed,
+                                   int64_t position) {
+  return drawable[RandomBelow(seed, kSyntheticStream, static_cast<uint64_t>(position),
+                              drawable.size())];
+}
+
 void SyntheticExecutor::Execute(absl::Span<const SequenceStep> work, Done done) {
   std::vector<SequenceResult> results(work.size());
   const float uniform_logprob = -std::log(static_cast<float>(drawable_->size()));

@@ -18,6 +18,9 @@ class SyntheticExecutor final : public Executor {
   explicit SyntheticExecutor(const std::vector<int32_t>* drawable) : drawable_(drawable) {}
 
   // Calls `done` before it returns.
+  // The token of a sequence at `position`, if nothing is suppressed or masked there.
+  static int32_t TokenAt(const std::vector<int32_t>& drawable, uint64_t seed, int64_t position);
+
   void Execute(absl::Span<const SequenceStep> work, Done done) override;
 
  private:

@@ -94,6 +94,7 @@ struct LiveRequest {
     view.blocks_owned = table.size();
     view.blocks_exclusive = table.exclusive_blocks();
     view.left = last_token - known();
+    view.output = record.output_tokens;
     view.drafts = drafts;
     view.held = held;
     view.paused = paused || loading();

@@ -240,7 +240,7 @@ bool Scheduler::Impl::AskForRoom(LiveRequest* live) {
   for (size_t c = static_cast<size_t>(live->record.service_class) + 1; c < kServiceClasses; ++c) {
     lower += running_by_class_[c];
   }
-  if (lower == 0 || leaving_ > 0 || options_.victims == VictimPolicy::kNewest) {
+  if (lower == 0 || leaving_ > 0 || options_.victims != VictimPolicy::kLeastCost) {
     return false;  // nobody to ask, or somebody is on the way out
   }
   DeviceSlot* best = nullptr;

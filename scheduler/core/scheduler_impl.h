@@ -203,6 +203,7 @@ class Scheduler::Impl {
   void KeepPlannedDrafts(DeviceSlot& slot, const StepPlan& plan);
   void MakeMasks(LiveRequest* live);
   void CommitPlan(DeviceSlot& slot, const FittedStep& step);
+  static double RatioAfterRetraction(const DeviceSlot& slot);
   void Watch(DeviceSlot& slot, Duration predicted);
   // Now, or when the step under way ends.
   void TellToLeave(LiveRequest* live, DeviceSlot& slot, bool move);

@@ -159,7 +159,7 @@ void Scheduler::Impl::CommitPlan(DeviceSlot& slot, const FittedStep& step) {
     Preempt(victim, slot);
   }
   slot.token_ratio = victims.empty() ? std::max(0.098, slot.token_ratio - (0.7 - 0.098) / 600)
-                                     : std::min(1.0, slot.token_ratio + 0.1);
+                                     : RatioAfterRetraction(slot);
   if (!victims.empty()) {
     // Another device may have room; its plan cannot be made within this instant's planning.
     PlaceSoon();
@@ -191,6 +191,18 @@ void Scheduler::Impl::CommitPlan(DeviceSlot& slot, const FittedStep& step) {
   slot.device->BeginStep(std::move(work), step.offer, [this, device](device::StepOutcome outcome) {
     Commit(device, std::move(outcome));
   });
+}
+
+// SGLang's estimate once it had to retract: what the others have said, and twenty steps more, of
+// what they may say.
+double Scheduler::Impl::RatioAfterRetraction(const DeviceSlot& slot) {
+  int64_t decoded = 0;
+  int64_t most = 0;
+  for (const LiveRequest* live : slot.running) {
+    decoded += live->record.output_tokens + 20;
+    most += live->last_token - live->record.prompt_tokens;
+  }
+  return std::min(1.0, static_cast<double>(decoded) / static_cast<double>(most + 1));
 }
 
 void Scheduler::Impl::Watch(DeviceSlot& slot, Duration predicted) {

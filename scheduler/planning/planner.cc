@@ -6,6 +6,9 @@ namespace scoville::scheduler {
 
 namespace {
 
+// SGLang retracts until each sequence that stays has room for so many steps.
+constexpr int64_t kRetractSteps = 20;
+
 class Planning {
  public:
   Planning(absl::Span<const RowView> rows, const PlanLimits& limits)
@@ -63,6 +66,9 @@ class Planning {
       plan_.held.push_back(i);
       return;
     }
+    if (gone_[static_cast<size_t>(i)]) {
+      return;  // it was the victim itself
+    }
     needed = std::max<int64_t>(needed, 0);
     free_ -= needed;
     reserved_ -= std::min(needed, row.reserve);
@@ -77,7 +83,7 @@ class Planning {
   bool ShouldHold(int32_t i, int64_t needed) const {
     const RowView& row = rows_[static_cast<size_t>(i)];
     const int64_t steps = limits_.max_held - row.held;
-    if (i == 0 || steps <= 0 || limits_.victims == VictimPolicy::kNewest) {
+    if (i == 0 || steps <= 0 || limits_.victims != VictimPolicy::kLeastCost) {
       return false;
     }
     int64_t soon = Obtainable(row);
@@ -94,6 +100,9 @@ class Planning {
   // The row to go for `missing` blocks, of lower rank than `row` or with a reader that is behind;
   // -1: there is none.
   int32_t VictimFor(int32_t row, int64_t missing) const {
+    if (limits_.victims != VictimPolicy::kLeastCost) {
+      return RivalVictimFor(row);
+    }
     int32_t best = -1;
     for (int32_t i = static_cast<int32_t>(rows_.size()) - 1; i >= 0; --i) {
       const RowView& r = rows_[static_cast<size_t>(i)];
@@ -101,14 +110,43 @@ class Planning {
           (i < row && !r.paused)) {
         continue;
       }
-      if (limits_.victims == VictimPolicy::kNewest) {
-        return i;
-      }
       if (best < 0 || Cheaper(r, rows_[static_cast<size_t>(best)], missing)) {
         best = i;
       }
     }
     return best;
+  }
+
+  // As other engines choose. The highest-ranked row stays even there, so that work goes on.
+  int32_t RivalVictimFor(int32_t row) const {
+    const bool newest = limits_.victims == VictimPolicy::kNewest;
+    int32_t best = -1;
+    for (int32_t i = static_cast<int32_t>(rows_.size()) - 1; i > 0; --i) {
+      const RowView& r = rows_[static_cast<size_t>(i)];
+      if (gone_[static_cast<size_t>(i)] || r.pinned || r.blocks_exclusive == 0 ||
+          (newest && i < row)) {
+        continue;
+      }
+      if (newest) {
+        return i;
+      }
+      const auto before = [](const RowView& a, const RowView& b) {
+        return a.output != b.output ? a.output < b.output : a.known > b.known;
+      };
+      if (best < 0 || before(r, rows_[static_cast<size_t>(best)])) {
+        best = i;
+      }
+    }
+    return best;
+  }
+
+  // What the rule wants free before it stops: more than the row needs, for the steps to come.
+  int64_t Wanted(int64_t needed) const {
+    if (limits_.victims != VictimPolicy::kLeastOutput) {
+      return needed;
+    }
+    const int64_t staying = std::count(gone_.begin(), gone_.end(), 0);
+    return std::max(needed, BlocksFor(staying * kRetractSteps));
   }
 
   // Those that wait for their readers first; then one that frees enough before one that does not;
@@ -132,8 +170,11 @@ class Planning {
     const RowView& r = rows_[static_cast<size_t>(row)];
     std::vector<int32_t> victims;
     int64_t freed = 0;
-    while (Obtainable(r) + freed < needed) {
+    while (Obtainable(r) + freed < Wanted(needed) && !gone_[static_cast<size_t>(row)]) {
       const int32_t victim = VictimFor(row, needed - Obtainable(r) - freed);
+      if (victim < 0 && Obtainable(r) + freed >= needed) {
+        break;
+      }
       if (victim < 0) {
         for (int32_t v : victims) {
           gone_[static_cast<size_t>(v)] = 0;  // nobody goes in vain

@@ -23,7 +23,10 @@ namespace scoville::scheduler {
 // Whose work is thrown away when blocks run out.
 enum class VictimPolicy : uint8_t {
   kLeastCost,  // the least to compute again, among those that free enough
-  kNewest,     // the lowest rank, for comparison with other engines
+  // For comparison with other engines. Both may name the row that needs the blocks itself.
+  kNewest,       // the lowest rank (as vLLM)
+  kLeastOutput,  // the fewest output tokens, then the longest prompt; so many that the others have
+                 // room for a few steps (as SGLang)
 };
 
 // One running sequence of the device, as planning sees it.
@@ -33,6 +36,7 @@ struct RowView {
   int64_t blocks_owned = 0;
   int64_t blocks_exclusive = 0;  // of those, what nobody shares: freed if it goes
   int64_t left = INT64_MAX;      // tokens after which it certainly ends
+  int64_t output = 0;            // output tokens so far
   int64_t drafts = 0;            // guesses that a decode row would like to check
   int64_t reserve = 0;           // pinned: blocks that it may still come to need
   int32_t held = 0;              // steps that it has been held already

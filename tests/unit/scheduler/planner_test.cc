@@ -159,5 +159,42 @@ TEST(PlannerTest, PlansAreFeasibleAndTheFirstRowAlwaysAdvances) {
   }
 }
 
+// Rows of one block each, none free: rank, output and prompt say who goes.
+std::vector<RowView> FullRows(const std::vector<int64_t>& outputs) {
+  std::vector<RowView> rows;
+  for (const int64_t output : outputs) {
+    RowView row;
+    row.known = 33;
+    row.computed = 32;
+    row.blocks_owned = row.blocks_exclusive = 2;
+    row.output = output;
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+TEST(PlannerTest, TheNewestRuleTakesTheNeedyRowItselfIfItIsTheNewest) {
+  PlanLimits limits{512, 0, 16};
+  limits.victims = VictimPolicy::kNewest;
+  std::vector<RowView> rows = FullRows({5, 5});
+  rows[0].known = 32;  // its last block has room
+  rows[0].computed = 31;
+  const StepPlan plan = PlanStep(rows, limits);
+  EXPECT_EQ(plan.preempted, (std::vector<int32_t>{1}));
+  EXPECT_TRUE(plan.held.empty());
+  ASSERT_EQ(plan.rows.size(), 1u);
+  EXPECT_EQ(plan.rows[0].row, 0);
+}
+
+TEST(PlannerTest, TheLeastOutputRuleFreesRoomForTheStepsToCome) {
+  PlanLimits limits{512, 0, 16};
+  limits.victims = VictimPolicy::kLeastOutput;
+  // Three stay after one went: they want room for 60 tokens, four blocks; after two, 40: three.
+  const std::vector<RowView> rows = FullRows({9, 3, 7, 5});
+  const StepPlan plan = PlanStep(rows, limits);
+  EXPECT_EQ(plan.preempted, (std::vector<int32_t>{1, 3}));
+  EXPECT_EQ(plan.rows.size(), 2u);
+}
+
 }  // namespace
 }  // namespace scoville::scheduler

@@ -173,9 +173,10 @@ std::vector<std::string> Keys(const nlohmann::ordered_json& json) {
 // Programs read these: a key may be added, not renamed.
 TEST(ReportTest, JsonKeysAreStable) {
   const auto json = nlohmann::ordered_json::parse(ToJson(MakeReport(SmallResult(), 0.5)));
-  EXPECT_THAT(Keys(json), IsSupersetOf({"scenario", "power_source", "model", "profile", "seed",
-                                        "event_hash", "events", "virtual_seconds", "host_seconds",
-                                        "requests", "latency", "tokens", "energy", "devices"}));
+  EXPECT_THAT(Keys(json),
+              IsSupersetOf({"scenario", "power_source", "model", "profile", "seed", "event_hash",
+                            "events", "virtual_seconds", "host_seconds", "requests", "service",
+                            "latency", "tokens", "energy", "devices"}));
   EXPECT_EQ(json["power_source"], "emulated");
   EXPECT_THAT(Keys(json["requests"]), IsSupersetOf({"offered", "completed", "outcomes", "refusals",
                                                     "slo_met", "goodput_per_second"}));

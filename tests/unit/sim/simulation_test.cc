@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/report.h"
 #include "sim/self_check.h"
 
 namespace scoville::sim {
@@ -81,6 +82,37 @@ TEST(Simulation, ReplaysARequestTraceOnMeasuredOperators) {
 }
 
 // Prompts come with the tokens that the trace's blocks stand for, and no request is lost.
+TEST(Simulation, AnswersEndWhereTheTraceSaysThoughClientsAskForMore) {
+  const std::string yaml =
+      "name: open\n"
+      "seed: 3\n"
+      "model: {card: llama-3.1-8b}\n"
+      "pool: {profile: h100-sxm, devices: 1}\n"
+      "workload:\n"
+      "  requests: 40\n"
+      "  arrivals: {rate: 20}\n"
+      "  output: {kind: uniform, low: 1, high: 300}\n"
+      "  tenants: [{name: a, share: 3, class: interactive, ttft: 1ns}, {name: b, class: batch}]\n";
+  const SimulationResult exact = RunChecked(yaml);
+  const SimulationResult open = RunChecked(yaml + "  max_tokens: 1000\n");
+  std::map<uint64_t, int64_t> lengths;
+  for (const scheduler::RequestRecord& record : exact.records.requests) {
+    lengths[record.id.value] = record.output_tokens;
+  }
+  ASSERT_EQ(open.records.requests.size(), 40u);
+  for (const scheduler::RequestRecord& record : open.records.requests) {
+    EXPECT_EQ(record.outcome, scheduler::Outcome::kStop);
+    EXPECT_EQ(record.output_tokens, lengths[record.id.value]);
+    EXPECT_EQ(record.service_class, record.tenant == "a" ? scheduler::ServiceClass::kInteractive
+                                                         : scheduler::ServiceClass::kBatch);
+  }
+  const Report report = MakeReport(open, 1);
+  EXPECT_EQ(report.tenants.at("a").offered + report.tenants.at("b").offered, 40);
+  EXPECT_GT(report.tenants.at("a").offered, report.tenants.at("b").offered);
+  EXPECT_EQ(report.tenants.at("a").slo_met, 0);  // nobody answers in a nanosecond
+  EXPECT_EQ(report.tenants.at("b").attainment, 1);
+}
+
 TEST(Simulation, ReplaysAMooncakeTrace) {
   const std::string yaml =
       "name: mooncake\n"
