@@ -27,8 +27,8 @@ struct TenantMix {
   std::string name;
   double share = 1;  // of the requests, in proportion to the others'
   scheduler::ServiceClass service_class = scheduler::ServiceClass::kStandard;
-  SloTargets slo;     // zero: the scenario's
-  Duration deadline;  // after arrival; zero: the workload's
+  SloTargets slo{};     // zero: the scenario's
+  Duration deadline{};  // after arrival; zero: the workload's
 };
 
 // For each request the index of its tenant, drawn from (seed, index); where prompts have shared
