@@ -13,6 +13,7 @@ constexpr char kExamples[] =
     "  scoville run \"Why is the sky blue?\"     stream one answer\n"
     "  scoville run                            chat\n"
     "  scoville pool -l 1                      watch the devices\n"
+    "  scoville model load small --devices 2   serve one more model\n"
     "  scoville power set 1200 --by 30s        a budget for the fleet\n"
     "  scoville device drain 2 --migrate       take a device out, its requests move\n"
     "  scoville models --json                  for scripts\n"
@@ -29,6 +30,7 @@ int RunCli(int argc, char** argv) {
   DefineTokenize(&line);
   DefineModels(&line);
   DefinePool(&line);
+  DefineModel(&line);
   DefineDevice(&line);
   DefinePower(&line);
   DefineExplain(&line);

@@ -88,6 +88,7 @@ class CommandLine {
 // One per file, each adds one or two commands.
 void DefineRun(CommandLine* line);
 void DefineModels(CommandLine* line);
+void DefineModel(CommandLine* line);
 void DefineTokenize(CommandLine* line);
 void DefinePool(CommandLine* line);
 void DefineDevice(CommandLine* line);

@@ -28,6 +28,7 @@ struct DeviceWords {
   std::string action;
   std::vector<std::string> words;
   bool migrate = false;
+  std::string model;
   std::optional<uint32_t> percent;
   std::optional<uint32_t> first_page;
   std::optional<uint32_t> pages;
@@ -82,6 +83,7 @@ int Fault(Session& session, const DeviceWords& words, uint32_t device) {
   }
   v1::InjectFaultRequest request;
   request.set_device(device);
+  request.set_model(words.model);
   request.set_kind(*kind);
   request.set_percent(words.percent.value_or(0));
   request.set_first_page(words.first_page.value_or(0));
@@ -105,16 +107,19 @@ int OnDevice(Session& session, const DeviceWords& words) {
   if (words.action == "drain") {
     v1::DrainDeviceRequest request;
     request.set_device(device);
+    request.set_model(words.model);
     request.set_migrate(words.migrate);
     return Answer(session, session.client().DrainDevice(request, options), "drain the device");
   }
   if (words.action == "return") {
     v1::ReturnDeviceRequest request;
     request.set_device(device);
+    request.set_model(words.model);
     return Answer(session, session.client().ReturnDevice(request, options), "return the device");
   }
   v1::FenceDeviceRequest request;
   request.set_device(device);
+  request.set_model(words.model);
   return Answer(session, session.client().FenceDevice(request, options), "fence the device");
 }
 
@@ -150,6 +155,7 @@ void DefineDevice(CommandLine* line) {
   command.Texts("WORD", &words->words, "The device's number, and the kind of fault");
   command.Flag("--migrate", &words->migrate,
                "With drain: move what runs instead of letting it end there");
+  command.Text("--model", &words->model, "Whose device (default: the only model's)");
   command.Number("--percent", &words->percent,
                  "With fault slow: time of its steps, 100 (as it should be) to 100000");
   command.Number("--first-page", &words->first_page, "With fault lose-pages (default: 0)");

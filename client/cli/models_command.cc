@@ -1,10 +1,19 @@
-// `scoville models`: what is served.
+// `scoville models` and `scoville model`: what is served, loaded and unloaded.
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/quantity.h"
 #include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
 #include "client/terminal/figures.h"
 #include "client/terminal/table.h"
 #include "client/views/message_json.h"
 #include "scoville/v1/completions.pb.h"
+#include "scoville/v1/pool.pb.h"
 
 namespace scoville::client {
 namespace {
@@ -36,12 +45,147 @@ int Models(Session& session) {
   return Session::Print(table.Render(session.terminal())) ? kExitDone : kExitFailed;
 }
 
+constexpr char kUsage[] =
+    "try `scoville model list`, `scoville model load NAME --card llama-3.1-8b --executor "
+    "synthetic` "
+    "or `scoville model unload NAME --wait`";
+
+struct ModelWords {
+  std::string action;
+  std::string name;
+  std::string path;
+  std::string card;
+  std::string executor;
+  std::string profile;
+  std::optional<uint32_t> devices;
+  std::optional<uint32_t> chips;
+  std::optional<uint64_t> kv_blocks;
+  std::string cap;
+  bool wait = false;
+};
+
+int Load(Session& session, const ModelWords& words) {
+  v1::LoadModelRequest request;
+  request.set_model(words.name);
+  if (!words.path.empty()) {
+    request.set_path(words.path);
+  } else if (!words.card.empty()) {
+    request.set_card(words.card);
+  }
+  request.set_executor(words.executor);
+  request.set_profile(words.profile);
+  request.set_devices(words.devices.value_or(0));
+  request.set_chips_per_device(words.chips.value_or(0));
+  request.set_kv_blocks(words.kv_blocks.value_or(0));
+  if (!words.cap.empty()) {
+    const absl::StatusOr<Power> cap = ParsePower(words.cap);
+    if (!cap.ok()) {
+      return Session::Misused(absl::StrCat("--cap-per-device: ", cap.status().message()), "");
+    }
+    request.set_cap_milliwatts_per_device(cap->value());
+  }
+  const auto answer = session.client().LoadModel(request, session.call_options());
+  if (!answer.ok()) {
+    return session.Fail(answer.status(), "load the model");
+  }
+  if (session.json()) {
+    return session.PrintJson(MessageToJson(answer->model()));
+  }
+  return Session::Print(absl::StrCat("Model ", answer->model().id(), ": ", answer->model().state(),
+                                     " (", answer->model().executor(), ").\n"))
+             ? kExitDone
+             : kExitFailed;
+}
+
+// Until its devices are freed.
+absl::Status WaitUntilGone(Session& session, const std::string& name) {
+  v1::WatchPoolRequest request;
+  request.set_interval_ns(100'000'000);
+  return session.client().WatchPool(
+      request, session.call_options(), [&](const v1::PoolState& pool) {
+        return std::any_of(pool.devices().begin(), pool.devices().end(),
+                           [&](const v1::Device& device) { return device.model() == name; });
+      });
+}
+
+int Unload(Session& session, const ModelWords& words) {
+  v1::UnloadModelRequest request;
+  request.set_model(words.name);
+  const auto answer = session.client().UnloadModel(request, session.call_options());
+  if (!answer.ok()) {
+    return session.Fail(answer.status(), "unload the model");
+  }
+  if (words.wait) {
+    if (const absl::Status gone = WaitUntilGone(session, words.name); !gone.ok()) {
+      return session.Fail(gone, "wait for the model to be gone");
+    }
+  }
+  if (session.json()) {
+    return session.PrintJson(MessageToJson(*answer));
+  }
+  return Session::Print(
+             absl::StrCat("Model ", words.name, ": ",
+                          words.wait ? "gone"
+                                     : absl::StrCat("takes no more requests, ",
+                                                    answer->live_requests(), " go on to their end"),
+                          ".\n"))
+             ? kExitDone
+             : kExitFailed;
+}
+
+int Model(Session& session, const ModelWords& words) {
+  const bool load = words.action == "load";
+  const bool load_options = !words.path.empty() || !words.card.empty() || !words.executor.empty() ||
+                            !words.profile.empty() || words.devices || words.chips ||
+                            words.kv_blocks || !words.cap.empty();
+  if (load_options && !load) {
+    return Session::Misused("these options belong to `scoville model load`", kUsage);
+  }
+  if (!words.path.empty() && !words.card.empty()) {
+    return Session::Misused("--path and --card exclude each other", kUsage);
+  }
+  if (words.wait && words.action != "unload") {
+    return Session::Misused("--wait belongs to `scoville model unload`", kUsage);
+  }
+  if (load) {
+    return Load(session, words);
+  }
+  if (words.action == "unload") {
+    return words.name.empty() ? Session::Misused("model unload takes a name", kUsage)
+                              : Unload(session, words);
+  }
+  return words.name.empty() ? Models(session) : Session::Misused("too many words", kUsage);
+}
+
 }  // namespace
 
 void DefineModels(CommandLine* line) {
   line->Add("models", "List the models that are served", "Completions",
             "  scoville models\n  scoville models --json\n")
       .Run(Models);
+}
+
+void DefineModel(CommandLine* line) {
+  auto words = std::make_shared<ModelWords>();
+  Command command = line->Add("model", "Show models, load and unload them", "Pool",
+                              "  scoville model list\n"
+                              "  scoville model load small --path /models/small.gguf --devices 2\n"
+                              "  scoville model unload small --wait\n");
+  command.Text("ACTION", &words->action, "list (default), load [NAME] or unload NAME")
+      .OneOf({"list", "load", "unload"});
+  command.Text("NAME", &words->name, "What requests call it (default: from the file or the card)");
+  command.Text("--path", &words->path, "With load: a GGUF file on the daemon's machine");
+  command.Text("--card", &words->card, "With load: a model that is only timed, by its card");
+  command.Text("--executor", &words->executor, "With load (default: the daemon's)")
+      .OneOf({"functional", "synthetic"});
+  command.Text("--profile", &words->profile, "With load: the accelerator (default: the daemon's)");
+  command.Number("--devices", &words->devices, "With load (default: the daemon's)");
+  command.Number("--chips-per-device", &words->chips, "With load (default: the daemon's)");
+  command.Number("--kv-blocks", &words->kv_blocks,
+                 "With load: of each device (default: the daemon's)");
+  command.Text("--cap-per-device", &words->cap, "With load: as 250W (default: the daemon's)");
+  command.Flag("--wait", &words->wait, "With unload: until its devices are freed");
+  command.Run([words](Session& session) { return Model(session, *words); });
 }
 
 }  // namespace scoville::client

@@ -28,6 +28,7 @@ struct PowerWords {
   std::string action;
   std::vector<std::string> words;
   std::string node;
+  std::string model;
   std::string basis = "device";
   std::optional<std::string> by;
   std::optional<std::string> ramp;
@@ -41,8 +42,10 @@ absl::StatusOr<Power> ReadWatts(absl::string_view text) {
   return ParsePower(absl::SimpleAtod(text, &number) ? absl::StrCat(text, "W") : std::string(text));
 }
 
-int Show(Session& session) {
-  const auto state = session.client().GetPowerBudget(session.call_options());
+int Show(Session& session, const PowerWords& words) {
+  v1::GetPowerBudgetRequest request;
+  request.set_model(words.model);
+  const auto state = session.client().GetPowerBudget(request, session.call_options());
   if (!state.ok()) {
     return session.Fail(state.status(), "read the power budget");
   }
@@ -61,6 +64,7 @@ absl::StatusOr<v1::SetPowerBudgetRequest> ReadSet(const PowerWords& words) {
   }
   request.set_milliwatts(watts->value());
   request.set_node(words.node);
+  request.set_model(words.model);
   request.set_basis(words.basis == "wall" ? v1::POWER_BASIS_WALL : v1::POWER_BASIS_DEVICE);
   if (words.by) {
     const absl::StatusOr<Duration> by = ParseDuration(*words.by);
@@ -114,6 +118,7 @@ int Cap(Session& session, const PowerWords& words) {
   }
   v1::SetDevicePowerCapRequest request;
   request.set_device(device);
+  request.set_model(words.model);
   request.set_cap_milliwatts(watts->value());
   const auto answer = session.client().SetDevicePowerCap(request, session.call_options());
   if (!answer.ok()) {
@@ -141,7 +146,7 @@ int Run(Session& session, const PowerWords& words) {
     return Session::Misused("these options belong to `scoville power set`", kUsage);
   }
   if (words.action.empty() || words.action == "show") {
-    return words.words.empty() ? Show(session) : Session::Misused("too many words", kUsage);
+    return words.words.empty() ? Show(session, words) : Session::Misused("too many words", kUsage);
   }
   return set ? Set(session, words) : Cap(session, words);
 }
@@ -163,6 +168,7 @@ void DefinePower(CommandLine* line) {
   command.Text("--basis", &words->basis, "With set: device or wall watts (default: device)")
       .OneOf({"device", "wall"});
   command.Text("--node", &words->node, "With set: a node of the budget tree (default: the fleet)");
+  command.Text("--model", &words->model, "Whose devices (default: the only model's)");
   command.Flag("--dry-run", &words->dry_run, "With set: say what it would mean, change nothing");
   command.Flag("--best-effort", &words->best_effort,
                "With set: if it cannot be met, as near as can be");

@@ -182,9 +182,9 @@ absl::StatusOr<v1::SetPowerBudgetResponse> Client::SetPowerBudget(
   return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::SetPowerBudget, request, options);
 }
 
-absl::StatusOr<v1::GetPowerBudgetResponse> Client::GetPowerBudget(const CallOptions& options) {
-  return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::GetPowerBudget,
-                      v1::GetPowerBudgetRequest(), options);
+absl::StatusOr<v1::GetPowerBudgetResponse> Client::GetPowerBudget(
+    const v1::GetPowerBudgetRequest& request, const CallOptions& options) {
+  return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::GetPowerBudget, request, options);
 }
 
 absl::StatusOr<v1::SetDevicePowerCapResponse> Client::SetDevicePowerCap(
@@ -210,6 +210,16 @@ absl::StatusOr<v1::FenceDeviceResponse> Client::FenceDevice(const v1::FenceDevic
 absl::StatusOr<v1::InjectFaultResponse> Client::InjectFault(const v1::InjectFaultRequest& request,
                                                             const CallOptions& options) {
   return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::InjectFault, request, options);
+}
+
+absl::StatusOr<v1::LoadModelResponse> Client::LoadModel(const v1::LoadModelRequest& request,
+                                                        const CallOptions& options) {
+  return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::LoadModel, request, options);
+}
+
+absl::StatusOr<v1::UnloadModelResponse> Client::UnloadModel(const v1::UnloadModelRequest& request,
+                                                            const CallOptions& options) {
+  return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::UnloadModel, request, options);
 }
 
 absl::StatusOr<Health> Client::CheckHealth(absl::string_view service, const CallOptions& options) {

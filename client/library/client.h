@@ -44,10 +44,13 @@ class FenceDeviceResponse;
 class Final;
 class GenerateRequest;
 class GetPoolRequest;
+class GetPowerBudgetRequest;
 class GetPowerBudgetResponse;
 class InjectFaultRequest;
 class InjectFaultResponse;
 class ListModelsResponse;
+class LoadModelRequest;
+class LoadModelResponse;
 class PoolState;
 class ReturnDeviceRequest;
 class ReturnDeviceResponse;
@@ -57,6 +60,8 @@ class SetPowerBudgetRequest;
 class SetPowerBudgetResponse;
 class TokenizeRequest;
 class TokenizeResponse;
+class UnloadModelRequest;
+class UnloadModelResponse;
 class WatchPoolRequest;
 }  // namespace scoville::v1
 
@@ -113,7 +118,8 @@ class Client {
   // The answer of a dry run and of the real call are the same.
   absl::StatusOr<v1::SetPowerBudgetResponse> SetPowerBudget(
       const v1::SetPowerBudgetRequest& request, const CallOptions& options);
-  absl::StatusOr<v1::GetPowerBudgetResponse> GetPowerBudget(const CallOptions& options);
+  absl::StatusOr<v1::GetPowerBudgetResponse> GetPowerBudget(
+      const v1::GetPowerBudgetRequest& request, const CallOptions& options);
   absl::StatusOr<v1::SetDevicePowerCapResponse> SetDevicePowerCap(
       const v1::SetDevicePowerCapRequest& request, const CallOptions& options);
 
@@ -125,6 +131,12 @@ class Client {
                                                       const CallOptions& options);
   // Refused unless the daemon was started for it.
   absl::StatusOr<v1::InjectFaultResponse> InjectFault(const v1::InjectFaultRequest& request,
+                                                      const CallOptions& options);
+
+  // Answers when the model takes requests.
+  absl::StatusOr<v1::LoadModelResponse> LoadModel(const v1::LoadModelRequest& request,
+                                                  const CallOptions& options);
+  absl::StatusOr<v1::UnloadModelResponse> UnloadModel(const v1::UnloadModelRequest& request,
                                                       const CallOptions& options);
 
   // Of grpc.health.v1: "" is the whole daemon, "model/<id>" a model.

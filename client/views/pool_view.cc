@@ -48,11 +48,22 @@ Work Difference(const Work& before, const Work& now) {
 
 Work WorkSince(const v1::PoolState& before, const v1::Device& device) {
   for (const v1::Device& old : before.devices()) {
-    if (old.id() == device.id()) {
+    if (old.id() == device.id() && old.model() == device.model()) {
       return Difference(WorkOf(old), WorkOf(device));
     }
   }
   return {};
+}
+
+// Of the devices that were there at both looks.
+Work WorkSince(const v1::PoolState& before, const v1::PoolState& now) {
+  Work sum;
+  for (const v1::Device& device : now.devices()) {
+    const Work work = WorkSince(before, device);
+    sum.output_tokens += work.output_tokens;
+    sum.joules += work.joules;
+  }
+  return sum;
 }
 
 double SecondsBetween(const v1::PoolState& before, const v1::PoolState& now) {
@@ -132,7 +143,7 @@ std::vector<std::string> Title(const v1::PoolState& before, const v1::PoolState&
     power += device.power_milliwatts();
     running += device.running();
   }
-  const Work work = Difference(WorkOf(before), WorkOf(now));
+  const Work work = WorkSince(before, now);
   std::vector<std::string> title = {
       absl::StrCat("scoville ", now.version(), now.emulated() ? " EMULATED" : "",
                    now.draining() ? " DRAINING" : ""),
@@ -273,7 +284,7 @@ Json PoolJson(const v1::PoolState& before, const v1::PoolState& now) {
   };
   Json json = MessageToJson(now);
   json["rates_seconds"] = seconds;
-  add_rates(json, Difference(WorkOf(before), WorkOf(now)));
+  add_rates(json, WorkSince(before, now));
   for (int i = 0; i < now.devices_size(); ++i) {
     add_rates(json["devices"][i], WorkSince(before, now.devices(i)));
   }

@@ -123,6 +123,14 @@ struct ServerConfig {
     int64_t lanes = 0;  // worker threads of the functional executor; zero: one per core
   };
 
+  // One of several models, each on devices of its own.
+  struct Deployment {
+    Model model;
+    std::string executor;
+    Pool pool;
+    FleetPower power;
+  };
+
   Listeners listeners;
   Model model;
   std::string executor = "functional";
@@ -137,6 +145,8 @@ struct ServerConfig {
   Log log;
   Faults faults;
   Compute compute;
+  // Empty: one, as `model`, `executor`, `pool` and `power` say.
+  std::vector<Deployment> deployments;
 };
 
 }  // namespace scoville::server

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,7 @@
 #include "base/yaml_reader.h"
 #include "scheduler/power/budget_config.h"
 #include "server/config/address.h"
+#include "server/config/deployments.h"
 #include "server/config/scheduler_settings.h"
 #include "server/config/settings.h"
 
@@ -52,10 +54,13 @@ class Merger {
   absl::Status ReadFile(const std::string& file);
   absl::Status ReadEnvironment(const Environment& environment);
   absl::Status ReadFlags(const std::vector<FlagValue>& flags);
+  // Entries of `deployments`, once the keys are known that they inherit.
+  absl::Status ReadDeployments();
   absl::Status Validate() const;
   void WriteOrigins();
 
  private:
+  absl::Status CheckBesideDeployments() const;
   absl::Status CheckAddress(absl::string_view path, const std::string& text) const;
   std::string OriginOf(absl::string_view path) const;
 
@@ -63,11 +68,14 @@ class Merger {
   std::vector<Setting> settings_;
   std::vector<std::string> origins_;
   std::string budgets_origin_ = "default";
+  std::optional<YamlDocument> document_;
+  std::vector<YamlNode> deployments_;
+  std::string deployments_origin_ = "default";
 };
 
 absl::Status Merger::ReadFile(const std::string& file) {
-  ASSIGN_OR_RETURN(YamlDocument document, YamlDocument::Load(file));
-  ASSIGN_OR_RETURN(YamlMap root, document.Root());
+  ASSIGN_OR_RETURN(document_, YamlDocument::Load(file));
+  ASSIGN_OR_RETURN(YamlMap root, document_->Root());
   // All sections are asked for before any value is read, so that a mistyped key is reported as
   // unknown and not lost behind another error.
   std::map<std::string, YamlMap> sections;
@@ -87,7 +95,12 @@ absl::Status Merger::ReadFile(const std::string& file) {
   const absl::StatusOr<YamlMap> pool = root.MapOrEmpty("pool");
   RETURN_IF_ERROR(pool.status());
   absl::StatusOr<std::vector<scheduler::BudgetNodeSpec>> budgets = scheduler::ReadBudgets(*pool);
-  RETURN_IF_ERROR(document.Finish());
+  ASSIGN_OR_RETURN(deployments_, root.List("deployments"));
+  KnowDeploymentKeys(deployments_);
+  RETURN_IF_ERROR(document_->Finish());
+  if (!deployments_.empty()) {
+    deployments_origin_ = absl::StrCat("file ", file, ":", deployments_.front().line());
+  }
   ASSIGN_OR_RETURN(out_->config.pool.budgets, std::move(budgets));
   if (pool->Has("budgets")) {
     ASSIGN_OR_RETURN(const YamlNode node, pool->Node("budgets"));
@@ -102,6 +115,11 @@ absl::Status Merger::ReadFile(const std::string& file) {
       origins_[i] = absl::StrCat("file ", file, ":", node.line());
     }
   }
+  return absl::OkStatus();
+}
+
+absl::Status Merger::ReadDeployments() {
+  ASSIGN_OR_RETURN(out_->config.deployments, server::ReadDeployments(deployments_, out_->config));
   return absl::OkStatus();
 }
 
@@ -185,23 +203,11 @@ absl::Status Merger::Validate() const {
     return absl::InvalidArgumentError(absl::StrCat("listeners.grpc and listeners.http are both ",
                                                    listeners.grpc, "; they need a port each"));
   }
-  const ServerConfig::Model& model = out_->config.model;
-  if (!model.card.empty() && !model.path.empty()) {
-    return From(absl::InvalidArgumentError(
-                    "stands beside model.path; serve a file, or time a card, not both"),
-                OriginOf("model.card"), "model.card");
+  std::string path;
+  if (const absl::Status status = CheckModelKeys(out_->config, &path); !status.ok()) {
+    return From(status, OriginOf(path), path);
   }
-  if (!model.card.empty() && out_->config.executor != "synthetic") {
-    return From(absl::InvalidArgumentError(
-                    "a card has no weights, so its tokens cannot be computed; set executor: "
-                    "synthetic (--executor synthetic) to serve made-up ones with its timing"),
-                OriginOf("model.card"), "model.card");
-  }
-  if (out_->config.model.id.size() > 128) {
-    return From(absl::InvalidArgumentError(absl::StrCat("has ", out_->config.model.id.size(),
-                                                        " bytes, at most 128 are allowed")),
-                OriginOf("model.id"), "model.id");
-  }
+  RETURN_IF_ERROR(CheckBesideDeployments());
   if (const auto weights = ParseWeights(out_->config.fairness.weights); !weights.ok()) {
     return From(weights.status(), OriginOf("fairness.weights"), "fairness.weights");
   }
@@ -210,6 +216,32 @@ absl::Status Merger::Validate() const {
   fleet.budget = out_->config.power.budget;
   return scheduler::MakeBudgetTree(fleet, static_cast<uint32_t>(out_->config.pool.devices), Power())
       .status();
+}
+
+// What only one deployment can have.
+absl::Status Merger::CheckBesideDeployments() const {
+  if (out_->config.deployments.empty()) {
+    return absl::OkStatus();
+  }
+  const ServerConfig& config = out_->config;
+  const auto stands = [&](absl::string_view path) {
+    return From(absl::InvalidArgumentError(
+                    "stands beside `deployments`; write it in the entry it is meant for"),
+                OriginOf(path), path);
+  };
+  if (!config.model.path.empty()) {
+    return stands("model.path");
+  }
+  if (!config.model.card.empty()) {
+    return stands("model.card");
+  }
+  if (!config.model.id.empty()) {
+    return stands("model.id");
+  }
+  if (config.power.budget > Power()) {
+    return stands("power.budget");
+  }
+  return config.pool.budgets.empty() ? absl::OkStatus() : stands("pool.budgets");
 }
 
 void Merger::WriteOrigins() {
@@ -222,6 +254,7 @@ void Merger::WriteOrigins() {
           {"pool.budgets", scheduler::WriteBudgets(out_->config.pool.budgets), budgets_origin_});
     }
   }
+  out_->origins.push_back({"deployments", WriteDeployments(out_->config), deployments_origin_});
 }
 
 }  // namespace
@@ -236,6 +269,7 @@ absl::StatusOr<LoadedConfig> LoadConfig(const ConfigInputs& inputs) {
   }
   RETURN_IF_ERROR(merger.ReadEnvironment(inputs.environment));
   RETURN_IF_ERROR(merger.ReadFlags(inputs.flags));
+  RETURN_IF_ERROR(merger.ReadDeployments());
   RETURN_IF_ERROR(merger.Validate());
   merger.WriteOrigins();
   return loaded;
@@ -281,6 +315,12 @@ std::string DescribeConfig() {
                   "each over its own devices or children; every device on one node\n    ",
                   "list of {name: rack-a, level: rack, cap: 900W, devices: [0, 1, 2-3]} or "
                   "{…, children: [rack-a]}; default []; in the file only\n");
+  absl::StrAppend(&out, "deployments\n    ",
+                  "several models, each on devices of its own; what an entry leaves out is as the "
+                  "keys outside say, but for budgets\n    ",
+                  "list of {name: small, model: {path: FILE} or {card: NAME}, executor: synthetic, "
+                  "pool: {devices: 2, …}, power: {…}}; default []: one, as model, executor, pool "
+                  "and power say; in the file only\n");
   return out;
 }
 

@@ -17,6 +17,7 @@
 #include "model/loaded_model.h"
 #include "scheduler/observer.h"
 #include "scheduler/scheduler.h"
+#include "server/constraint/constraint_cache.h"
 #include "server/metrics/metrics_observer.h"
 #include "server/metrics/metrics_snapshot.h"
 
@@ -25,6 +26,7 @@ namespace scoville::server {
 struct EngineOptions {
   device::PoolOptions pool;
   scheduler::SchedulerOptions scheduler;
+  ConstraintOptions constraints;
   int compute_lanes = 0;  // 0: one per core; of the engine
 };
 
@@ -42,6 +44,8 @@ class Deployment {
   const std::string& id() const { return model_->id; }
   const model::LoadedModel& model() const { return *model_; }
   const DeploymentFacts& facts() const { return facts_; }
+  // Of its tokenizer.
+  ConstraintCache* constraints() const { return constraints_.get(); }
 
   // --- Any thread ---
 
@@ -64,6 +68,7 @@ class Deployment {
 
   std::shared_ptr<const model::LoadedModel> model_;
   DeploymentFacts facts_;
+  std::unique_ptr<ConstraintCache> constraints_;
   std::atomic<DeploymentState> state_{DeploymentState::kLoading};
 
   std::unique_ptr<MetricsObserver> metrics_;

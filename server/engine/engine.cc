@@ -58,6 +58,9 @@ class Engine::Impl {
                                     scheduler::Observer* observer) ABSL_LOCKS_EXCLUDED(mutex_) {
     auto deployment = std::make_shared<Deployment>();
     deployment->model_ = std::move(model);
+    deployment->constraints_ =
+        std::make_unique<ConstraintCache>(deployment->model_->tokenizer.get(), options.constraints,
+                                          [this] { return loop_.RealNow(); });
     {
       MutexLock lock(&mutex_);
       for (const DeploymentPtr& other : list_) {

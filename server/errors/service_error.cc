@@ -117,6 +117,14 @@ ServiceError ModelNotFound(absl::string_view asked, absl::string_view served) {
   return error;
 }
 
+ServiceError ModelNotReady(absl::string_view message) {
+  ServiceError error;
+  error.reason = ErrorReason::kModelNotReady;
+  error.message = std::string(message);
+  error.retry_after = Seconds(1);
+  return error;
+}
+
 ServiceError RequestNotFound(absl::string_view request_id) {
   ServiceError error;
   error.reason = ErrorReason::kRequestNotFound;

@@ -42,6 +42,8 @@ struct ServiceError {
 ServiceError InvalidField(absl::string_view field, absl::string_view description);
 ServiceError UnsupportedFeature(absl::string_view field, absl::string_view description);
 ServiceError ModelNotFound(absl::string_view asked, absl::string_view served);
+// It is known, but takes no requests now.
+ServiceError ModelNotReady(absl::string_view message);
 ServiceError RequestNotFound(absl::string_view request_id);
 // An operator's command names a device that is not there, or that is not in the state for it.
 ServiceError DeviceNotFound(int64_t device, absl::string_view message);

@@ -25,15 +25,16 @@ struct CallContext {
   GrpcServerOptions options;
   Engine* engine = nullptr;
   StreamHub* hub = nullptr;
-  const model::LoadedModel* model = nullptr;
   BackgroundWorker* worker = nullptr;  // tokenises long prompts
-  GrpcDeployment deployment;
+  std::string version;                 // of the daemon
+  ModelAdmin models;
   std::vector<std::shared_ptr<QueueThread>> threads;
 
   CallStats stats;
   std::atomic<int64_t> open_streams{0};  // completions
   std::atomic<int64_t> live_calls{0};    // of any kind, from arrival to the last event
   std::atomic<bool> serving{false};
+  std::atomic<bool> draining{false};
   std::atomic<uint64_t> generation{0};  // of pool states
   std::atomic<uint64_t> draws{0};
   uint64_t entropy = 0;  // of this process

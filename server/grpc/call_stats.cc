@@ -28,6 +28,8 @@ constexpr std::array<MethodName, kMethods> kNames = {{
     {kPool, "ReturnDevice", "unary"},
     {kPool, "FenceDevice", "unary"},
     {kPool, "InjectFault", "unary"},
+    {kPool, "LoadModel", "unary"},
+    {kPool, "UnloadModel", "unary"},
 }};
 
 constexpr std::array<const char*, 17> kCodes = {

@@ -29,8 +29,10 @@ enum class Method : uint8_t {
   kReturnDevice,
   kFenceDevice,
   kInjectFault,
+  kLoadModel,
+  kUnloadModel,
 };
-inline constexpr size_t kMethods = 15;
+inline constexpr size_t kMethods = 17;
 
 class CallStats {
  public:

@@ -26,12 +26,13 @@ ChoiceSet::ChoiceSet(const model::LoadedModel* model, const OutputPlan& plan, ui
   }
 }
 
-void ChoiceSet::Submit(StreamHub* hub, scheduler::Request request,
-                       const std::shared_ptr<ReaderThread>& thread, StreamReader* reader) {
+void ChoiceSet::Submit(StreamHub* hub, const std::shared_ptr<Deployment>& deployment,
+                       scheduler::Request request, const std::shared_ptr<ReaderThread>& thread,
+                       StreamReader* reader) {
   CHECK(hub_ == nullptr);
   hub_ = hub;
   constraint_ = request.constraint;
-  const auto streams = hub->SubmitChoices(std::move(request),
+  const auto streams = hub->SubmitChoices(deployment, std::move(request),
                                           static_cast<uint32_t>(choices_.size()), thread, reader);
   for (size_t i = 0; i < streams.size(); ++i) {
     choices_[i].stream = streams[i];

@@ -44,8 +44,9 @@ class ChoiceSet {
   ChoiceSet(const model::LoadedModel* model, const OutputPlan& plan, uint32_t count);
 
   // Once. `reader` is woken for any of them; Detach before it goes.
-  void Submit(StreamHub* hub, scheduler::Request request,
-              const std::shared_ptr<ReaderThread>& thread, StreamReader* reader);
+  void Submit(StreamHub* hub, const std::shared_ptr<Deployment>& deployment,
+              scheduler::Request request, const std::shared_ptr<ReaderThread>& thread,
+              StreamReader* reader);
   bool submitted() const { return hub_ != nullptr; }
 
   size_t size() const { return choices_.size(); }

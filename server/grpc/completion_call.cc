@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "server/engine/find_deployment.h"
 #include "server/grpc/calls.h"
 #include "server/grpc/choice_set.h"
 #include "server/grpc/chunk_builder.h"
@@ -77,8 +78,14 @@ class CompletionCall final : public StreamReader {
       Advance();
       return;
     }
+    FoundDeployment found = FindReadyDeployment(*shared_->engine, request_.model());
+    if (found.error) {
+      Fail(*found.error);
+      return;
+    }
+    deployment_ = std::move(found.deployment);
     RequestContext context;
-    context.model = shared_->model;
+    context.model = &deployment_->model();
     context.metadata_id = Metadata("x-request-id");
     context.tenant = Metadata("x-scoville-tenant");
     context.fresh_id = shared_->FreshId();
@@ -91,7 +98,7 @@ class CompletionCall final : public StreamReader {
       return;
     }
     std::optional<ServiceError> error = Rpc::kBuild(request_, context, built.get());
-    if (!error && NeedsCompiling(shared_->options.constraints, built.get(), &error)) {
+    if (!error && NeedsCompiling(deployment_->constraints(), built.get(), &error)) {
       is_built_ = true;
       BuildAside(kConstraintWeight, context, std::move(built));
       return;
@@ -120,7 +127,7 @@ class CompletionCall final : public StreamReader {
         error = Rpc::kBuild(request_, context, built.get());
       }
       if (!error && !abandoned()) {
-        error = CompileFor(shared_->options.constraints, built.get(), abandoned);
+        error = CompileFor(deployment_->constraints(), built.get(), abandoned);
       }
       shared_->threads[thread_]->Post([this, error = std::move(error), built = std::move(built)] {
         building_ = false;
@@ -145,8 +152,9 @@ class CompletionCall final : public StreamReader {
       Fail(*error);
       return;
     }
-    choices_.emplace(shared_->model, built->output, built->choices);
-    choices_->Submit(shared_->hub, std::move(built->request), shared_->threads[thread_], this);
+    choices_.emplace(&deployment_->model(), built->output, built->choices);
+    choices_->Submit(shared_->hub, deployment_, std::move(built->request),
+                     shared_->threads[thread_], this);
   }
 
   // gRPC is done with the call: it ended, or the client went away.
@@ -347,6 +355,7 @@ class CompletionCall final : public StreamReader {
 
   // State.
   std::string request_id_;
+  std::shared_ptr<Deployment> deployment_;  // before what is built from its model
   std::optional<ChoiceSet> choices_;
   size_t turn_ = 0;            // whose chunk is next
   bool begun_ = false;         // the request arrived on this thread

@@ -7,10 +7,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/grpc/calls.h"
-#include "server/request/field_checker.h"
 #include "server/grpc/pool_state.h"
 #include "server/grpc/services.h"
 #include "server/grpc/unary_call.h"
+#include "server/request/field_checker.h"
 
 namespace scoville::server {
 
@@ -25,56 +25,61 @@ using FaultCall = UnaryCall<Pool, v1::InjectFaultRequest, v1::InjectFaultRespons
 constexpr uint32_t kNormalPercent = 100;
 constexpr uint32_t kMostPercent = 100'000;
 
+struct Outcome {
+  absl::Status status;
+  DeploymentView view;
+};
+
 // Runs `command` on the engine thread and answers with the device as it stands then.
-template <typename Call>
-void Command(Call* call, absl::Status (*command)(Engine*, DeviceId, Call*)) {
-  Engine* const engine = call->shared().engine;
-  const bool posted = engine->Post([engine, call, command] {
-    const DeviceId device{call->request().device()};
-    absl::Status status;
-    if (device.value >= engine->pool().devices().size()) {
-      status = absl::NotFoundError(absl::StrCat("there is no device ", device.value,
-                                                ", the pool has 0 to ",
-                                                engine->pool().devices().size() - 1));
-    } else {
-      status = command(engine, device, call);
-    }
-    PoolSnapshot snapshot = TakePoolSnapshot(&call->shared(), /*include_requests=*/false);
-    call->thread().Post([call, status, snapshot = std::move(snapshot)] {
-      const uint32_t id = call->request().device();
-      if (status.code() == absl::StatusCode::kNotFound) {
-        call->Reply(DeviceNotFound(id, status.message()));
-      } else if (status.code() == absl::StatusCode::kInvalidArgument) {
-        call->Reply(InvalidField("pages", status.message()));
-      } else if (!status.ok()) {
-        call->Reply(WrongState(status.message()));
-      } else {
-        FillDevice(snapshot, id, &call->shared(), call->response()->mutable_device());
-        call->Reply(std::nullopt);
-      }
-    });
-  });
-  if (!posted) {
-    call->Reply(ServerDraining());
-  }
+template <typename Call, typename Run>
+void Command(Call* call, Run command) {
+  OnDeployment(
+      call,
+      [call, command](Deployment& deployment) {
+        const DeviceId device{call->request().device()};
+        const size_t devices = deployment.pool().devices().size();
+        Outcome outcome;
+        if (device.value < devices) {
+          outcome.status = command(deployment, device);
+        } else {
+          outcome.status = absl::NotFoundError(absl::StrCat("there is no device ", device.value,
+                                                            ", the pool has 0 to ", devices - 1));
+        }
+        outcome.view = ViewOf(deployment, /*requests=*/0);
+        return outcome;
+      },
+      [call](const Outcome& outcome) {
+        const uint32_t device = call->request().device();
+        const absl::string_view message = outcome.status.message();
+        switch (outcome.status.code()) {
+          case absl::StatusCode::kOk:
+            FillDevice(outcome.view, device, call->response()->mutable_device());
+            call->Reply(std::nullopt);
+            break;
+          case absl::StatusCode::kNotFound:
+            call->Reply(DeviceNotFound(device, message));
+            break;
+          case absl::StatusCode::kInvalidArgument:
+            call->Reply(InvalidField("pages", message));
+            break;
+          default:
+            call->Reply(WrongState(message));
+        }
+      });
 }
 
 void DrainDevice(DrainCall* call) {
-  Command<DrainCall>(call, [](Engine* engine, DeviceId device, DrainCall* c) {
-    return engine->scheduler().DrainDevice(device, c->request().migrate());
+  Command(call, [migrate = call->request().migrate()](Deployment& d, DeviceId device) {
+    return d.scheduler().DrainDevice(device, migrate);
   });
 }
 
 void ReturnDevice(ReturnCall* call) {
-  Command<ReturnCall>(call, [](Engine* engine, DeviceId device, ReturnCall*) {
-    return engine->scheduler().ReturnDevice(device);
-  });
+  Command(call, [](Deployment& d, DeviceId device) { return d.scheduler().ReturnDevice(device); });
 }
 
 void FenceDevice(FenceCall* call) {
-  Command<FenceCall>(call, [](Engine* engine, DeviceId device, FenceCall*) {
-    return engine->scheduler().FenceDevice(device);
-  });
+  Command(call, [](Deployment& d, DeviceId device) { return d.scheduler().FenceDevice(device); });
 }
 
 std::optional<ServiceError> CheckFault(const v1::InjectFaultRequest& in) {
@@ -93,20 +98,19 @@ std::optional<ServiceError> CheckFault(const v1::InjectFaultRequest& in) {
   return fields.Error();
 }
 
-absl::Status LosePages(Engine* engine, DeviceId id, const v1::InjectFaultRequest& in) {
-  const int64_t all = engine->pool().devices()[id.value]->kv().capacity_blocks();
+absl::Status LosePages(Deployment& deployment, DeviceId id, const v1::InjectFaultRequest& in) {
+  const int64_t all = deployment.pool().devices()[id.value]->kv().capacity_blocks();
   if (int64_t{in.first_page()} + in.pages() > all) {
     return absl::InvalidArgumentError(absl::StrCat("from page ", in.first_page(), ", ", in.pages(),
                                                    " pages: the device has ", all));
   }
   std::vector<uint32_t> pages(in.pages());
   std::iota(pages.begin(), pages.end(), in.first_page());
-  return engine->scheduler().LosePages(id, pages);
+  return deployment.scheduler().LosePages(id, pages);
 }
 
-absl::Status Inject(Engine* engine, DeviceId id, FaultCall* call) {
-  const v1::InjectFaultRequest& in = call->request();
-  device::Device* const device = engine->pool().devices()[id.value];
+absl::Status Inject(Deployment& deployment, DeviceId id, const v1::InjectFaultRequest& in) {
+  device::Device* const device = deployment.pool().devices()[id.value];
   if (device->fenced()) {
     return absl::FailedPreconditionError(
         absl::StrCat("device ", id.value, " is lost: nothing more can happen to it"));
@@ -122,7 +126,7 @@ absl::Status Inject(Engine* engine, DeviceId id, FaultCall* call) {
       device->SlowDown(in.percent());
       break;
     default:
-      return LosePages(engine, id, in);
+      return LosePages(deployment, id, in);
   }
   return absl::OkStatus();
 }
@@ -136,7 +140,8 @@ void InjectFault(FaultCall* call) {
     call->Reply(error);
     return;
   }
-  Command<FaultCall>(call, Inject);
+  Command(call,
+          [call](Deployment& d, DeviceId device) { return Inject(d, device, call->request()); });
 }
 
 }  // namespace

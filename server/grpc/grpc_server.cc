@@ -7,6 +7,7 @@
 #include <grpcpp/resource_quota.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,7 @@
 #include "server/grpc/calls.h"
 #include "server/grpc/services.h"
 #include "server/grpc/wall_clock.h"
+#include "server/runtime/mutex.h"
 
 namespace scoville::server {
 
@@ -56,14 +58,13 @@ void Configure(const GrpcServerOptions& options, grpc::ServerBuilder* builder) {
 class GrpcServer::Impl {
  public:
   absl::Status Start(const GrpcServerOptions& options, Engine* engine, StreamHub* hub,
-                     const model::LoadedModel* model, BackgroundWorker* worker,
-                     GrpcDeployment deployment) {
+                     BackgroundWorker* worker, std::string version, ModelAdmin models) {
     shared_.options = options;
     shared_.engine = engine;
     shared_.hub = hub;
-    shared_.model = model;
     shared_.worker = worker;
-    shared_.deployment = std::move(deployment);
+    shared_.version = std::move(version);
+    shared_.models = std::move(models);
     shared_.entropy = ProcessEntropy();
 
     // libprotobuf writes a line to stderr for each message whose text is not UTF-8: a log that any
@@ -95,6 +96,7 @@ class GrpcServer::Impl {
     ArmWatchCalls(&services_, &shared_, kArmedUnary);
     ArmPowerCalls(&services_, &shared_, kArmedUnary);
     ArmDeviceCalls(&services_, &shared_, kArmedUnary);
+    ArmModelCalls(&services_, &shared_, kArmedUnary);
     for (const auto& thread : shared_.threads) {
       thread->Start();
     }
@@ -108,16 +110,38 @@ class GrpcServer::Impl {
     grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
     for (const std::string& name :
          {std::string(), std::string(v1::Completions::service_full_name()),
-          std::string(v1::Pool::service_full_name()), absl::StrCat("model/", shared_.model->id)}) {
+          std::string(v1::Pool::service_full_name())}) {
       health->SetServingStatus(name, serving);
     }
+    ModelsChanged();
+  }
+
+  void ModelsChanged() {
+    std::map<std::string, bool> now;
+    for (const std::shared_ptr<Deployment>& deployment : shared_.engine->deployments()) {
+      now[deployment->id()] =
+          shared_.serving.load() && deployment->state() == DeploymentState::kReady;
+    }
+    MutexLock lock(&health_mutex_);
+    for (const auto& [id, serving] : said_) {
+      now.emplace(id, false);  // one that is gone stays known
+    }
+    grpc::HealthCheckServiceInterface* const health = server_->GetHealthCheckService();
+    for (const auto& [id, serving] : now) {
+      const auto said = said_.find(id);
+      if (said == said_.end() || said->second != serving) {
+        health->SetServingStatus(absl::StrCat("model/", id), serving);
+      }
+    }
+    said_ = std::move(now);
   }
 
   void BeginDrain() {
+    shared_.draining = true;
     if (shared_.serving) {
       SetServing(false);  // else watchers would hear it twice
     }
-    shared_.engine->Post([engine = shared_.engine] { engine->scheduler().StartDrain(); });
+    shared_.engine->Post([engine = shared_.engine] { engine->StartDrain(); });
   }
 
   bool WaitForStreams(Duration timeout) const {
@@ -160,6 +184,9 @@ class GrpcServer::Impl {
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
   bool down_ = false;
+
+  Mutex health_mutex_;
+  std::map<std::string, bool> said_ ABSL_GUARDED_BY(health_mutex_);  // by model
 };
 
 GrpcServer::GrpcServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -167,11 +194,12 @@ GrpcServer::~GrpcServer() = default;
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions& options,
                                                               Engine* engine, StreamHub* hub,
-                                                              const model::LoadedModel* model,
                                                               BackgroundWorker* worker,
-                                                              GrpcDeployment deployment) {
+                                                              std::string version,
+                                                              ModelAdmin models) {
   auto impl = std::make_unique<Impl>();
-  absl::Status status = impl->Start(options, engine, hub, model, worker, std::move(deployment));
+  absl::Status status =
+      impl->Start(options, engine, hub, worker, std::move(version), std::move(models));
   if (!status.ok()) {
     return status;
   }
@@ -180,6 +208,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOp
 
 const std::string& GrpcServer::address() const { return impl_->address(); }
 void GrpcServer::SetServing(bool serving) { impl_->SetServing(serving); }
+void GrpcServer::ModelsChanged() { impl_->ModelsChanged(); }
 void GrpcServer::BeginDrain() { impl_->BeginDrain(); }
 bool GrpcServer::WaitForStreams(Duration timeout) { return impl_->WaitForStreams(timeout); }
 void GrpcServer::Shutdown() { impl_->Shutdown(); }

@@ -23,8 +23,6 @@
 
 #include "absl/status/statusor.h"
 #include "base/units.h"
-#include "model/loaded_model.h"
-#include "server/constraint/constraint_cache.h"
 #include "server/engine/engine.h"
 #include "server/runtime/background_worker.h"
 #include "server/stream/stream_hub.h"
@@ -44,19 +42,30 @@ struct GrpcServerOptions {
   Duration max_connection_age = Seconds(1800);
   Duration max_request_duration = Seconds(600);  // upper bound of every deadline
   int32_t queue_threads = 2;
-  bool fault_injection = false;            // InjectFault is answered, not refused
-  ConstraintCache* constraints = nullptr;  // of the engine; null: constraints are refused
+  bool fault_injection = false;  // InjectFault is answered, not refused
 };
 
-// What the answers say about the deployment.
-struct GrpcDeployment {
-  std::string version;
+// A model to serve beside the others; what is empty or zero is as the daemon's configuration has
+// it. With neither path nor card: the built-in made-up model.
+struct ModelToLoad {
+  std::string id;
+  std::string path;
+  std::string card;
+  std::string executor;
+  int64_t devices = 0;
   std::string profile;
-  std::string executor;  // functional or synthetic
-  int32_t chips_per_device = 1;
-  // Tokens of a device since the start: (prompt tokens computed for the first time, sampled).
-  // Called on the engine thread; may be empty.
-  std::function<std::pair<int64_t, int64_t>(uint32_t device)> device_tokens;
+  int64_t chips_per_device = 0;
+  int64_t kv_blocks = 0;
+  Power cap_per_device;
+};
+
+// Who loads and unloads models. Called on the queues' threads; must not block.
+struct ModelAdmin {
+  using Loaded = std::function<void(absl::StatusOr<std::shared_ptr<Deployment>>)>;
+  // Calls back once, on any thread. Empty: models cannot be loaded.
+  std::function<void(ModelToLoad, Loaded)> load;
+  // False if it is on its way out already.
+  std::function<bool(const std::shared_ptr<Deployment>&)> unload;
 };
 
 // Counts of one method since the start.
@@ -77,15 +86,16 @@ class GrpcServer {
  public:
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const GrpcServerOptions& options,
                                                            Engine* engine, StreamHub* hub,
-                                                           const model::LoadedModel* model,
                                                            BackgroundWorker* worker,
-                                                           GrpcDeployment deployment);
+                                                           std::string version, ModelAdmin models);
   ~GrpcServer();
 
   // "host:port" with the port that was bound.
   const std::string& address() const;
 
   void SetServing(bool serving);
+  // Says of each model whether it is served: call it now and then.
+  void ModelsChanged();
   // Not serving, and the scheduler refuses what comes from now on.
   void BeginDrain();
   // True when no completion stream is open; waits at most `timeout`.

@@ -91,79 +91,103 @@ void FillStatus(const device::DeviceStatus& status, v1::Device* out) {
 
 }  // namespace
 
-PoolSnapshot TakePoolSnapshot(CallContext* shared, bool include_requests) {
-  PoolSnapshot snapshot;
-  const scheduler::Scheduler& scheduler = shared->engine->scheduler();
-  snapshot.status = scheduler.Status();
-  if (include_requests) {
-    snapshot.requests = scheduler.Requests(kMaxListedRequests);
+DeploymentView ViewOf(const Deployment& deployment, int64_t requests) {
+  DeploymentView view;
+  view.facts = deployment.facts();
+  view.status = deployment.scheduler().Status();
+  if (requests > 0) {
+    view.requests = deployment.scheduler().Requests(requests);
   }
-  if (shared->deployment.device_tokens) {
-    for (const device::DeviceStatus& device : snapshot.status.devices) {
-      snapshot.device_tokens.push_back(shared->deployment.device_tokens(device.id.value));
+  if (const MetricsObserver* const metrics = deployment.metrics()) {
+    for (const TokenCounts& tokens : metrics->counters().device_tokens) {
+      view.device_tokens.emplace_back(tokens.input, tokens.output);
     }
   }
-  return snapshot;
+  return view;
 }
 
 bool QueryPool(CallContext* shared, QueueThread* thread, bool include_requests,
                absl::AnyInvocable<void(PoolSnapshot)> done) {
   return shared->engine->Post([shared, thread, include_requests, done = std::move(done)]() mutable {
-    PoolSnapshot snapshot = TakePoolSnapshot(shared, include_requests);
+    PoolSnapshot snapshot;
+    snapshot.now = shared->engine->Now();
+    int64_t room = include_requests ? kMaxListedRequests : 0;
+    for (const std::shared_ptr<Deployment>& deployment : shared->engine->deployments()) {
+      if (!deployment->open()) {
+        continue;
+      }
+      DeploymentView view = ViewOf(*deployment, room);
+      room -= static_cast<int64_t>(view.requests.size());
+      snapshot.now = view.status.now;
+      snapshot.deployments.push_back(std::move(view));
+    }
     thread->Post([done = std::move(done), snapshot = std::move(snapshot)]() mutable {
       done(std::move(snapshot));
     });
   });
 }
 
-void FillDevice(const PoolSnapshot& snapshot, size_t i, CallContext* shared, v1::Device* out) {
-  const scheduler::PoolStatus& status = snapshot.status;
+void FillDevice(const DeploymentView& view, size_t i, v1::Device* out) {
+  const scheduler::PoolStatus& status = view.status;
   FillStatus(status.devices[i], out);
-  out->set_profile(shared->deployment.profile);
-  out->set_chips(static_cast<uint32_t>(shared->deployment.chips_per_device));
-  out->set_model(shared->model->id);
-  out->set_executor(shared->deployment.executor);
+  out->set_profile(view.facts.profile);
+  out->set_chips(static_cast<uint32_t>(view.facts.chips_per_device));
+  out->set_model(view.facts.model);
+  out->set_executor(view.facts.executor);
   out->set_running(static_cast<uint32_t>(status.running[i]));
   const scheduler::DeviceHealth& health = status.health[i];
   out->set_state(StateOf(health.state));
   out->set_pace_percent(static_cast<uint32_t>(health.pace_percent));
   out->set_prefix_query_tokens(static_cast<uint64_t>(health.prefix_query_tokens));
   out->set_prefix_hit_tokens(static_cast<uint64_t>(health.prefix_hit_tokens));
-  if (i < snapshot.device_tokens.size()) {
-    out->set_input_tokens(static_cast<uint64_t>(snapshot.device_tokens[i].first));
-    out->set_output_tokens(static_cast<uint64_t>(snapshot.device_tokens[i].second));
+  if (i < view.device_tokens.size()) {
+    out->set_input_tokens(static_cast<uint64_t>(view.device_tokens[i].first));
+    out->set_output_tokens(static_cast<uint64_t>(view.device_tokens[i].second));
   }
 }
 
 void FillPoolState(const PoolSnapshot& snapshot, CallContext* shared, v1::PoolState* out) {
-  const scheduler::PoolStatus& status = snapshot.status;
   out->set_generation(shared->generation.fetch_add(1) + 1);
-  out->set_version(shared->deployment.version);
-  out->set_uptime_ns(status.now.ns());
-  out->set_draining(status.draining);
+  out->set_version(shared->version);
+  out->set_uptime_ns(snapshot.now.ns());
+  out->set_draining(shared->draining.load());
   out->set_emulated(true);
   Power budget;
-  for (size_t i = 0; i < status.devices.size(); ++i) {
-    FillDevice(snapshot, i, shared, out->add_devices());
-    budget += status.devices[i].cap;
+  scheduler::PoolStatus sum;
+  for (const DeploymentView& view : snapshot.deployments) {
+    const scheduler::PoolStatus& status = view.status;
+    for (size_t i = 0; i < status.devices.size(); ++i) {
+      FillDevice(view, i, out->add_devices());
+      budget += status.devices[i].cap;
+    }
+    sum.waiting += status.waiting;
+    sum.paused += status.paused;
+    sum.preemptions += status.preemptions;
+    sum.migrations += status.migrations;
+    sum.devices_lost += status.devices_lost;
+    for (size_t i = 0; i < sum.waiting_by_class.size(); ++i) {
+      sum.waiting_by_class[i] += status.waiting_by_class[i];
+    }
+    for (const scheduler::RequestStatus& request : view.requests) {
+      FillLiveRequest(request, status.now, view.facts.model, out->add_requests());
+    }
   }
   out->set_budget_milliwatts(budget.value());
-  out->set_waiting(static_cast<uint64_t>(status.waiting));
-  out->set_paused(static_cast<uint64_t>(status.paused));
-  out->set_preemptions(static_cast<uint64_t>(status.preemptions));
-  out->set_migrations(static_cast<uint64_t>(status.migrations));
-  out->set_devices_lost(static_cast<uint64_t>(status.devices_lost));
-  for (const int64_t waiting : status.waiting_by_class) {
+  out->set_waiting(static_cast<uint64_t>(sum.waiting));
+  out->set_paused(static_cast<uint64_t>(sum.paused));
+  out->set_preemptions(static_cast<uint64_t>(sum.preemptions));
+  out->set_migrations(static_cast<uint64_t>(sum.migrations));
+  out->set_devices_lost(static_cast<uint64_t>(sum.devices_lost));
+  for (const int64_t waiting : sum.waiting_by_class) {
     out->add_waiting_by_class(static_cast<uint64_t>(waiting));
   }
   out->set_open_streams(static_cast<uint64_t>(shared->open_streams.load()));
-  for (const scheduler::RequestStatus& request : snapshot.requests) {
-    FillLiveRequest(request, status.now, out->add_requests());
-  }
 }
 
-void FillLiveRequest(const scheduler::RequestStatus& status, TimePoint now, v1::LiveRequest* out) {
+void FillLiveRequest(const scheduler::RequestStatus& status, TimePoint now, absl::string_view model,
+                     v1::LiveRequest* out) {
   const scheduler::RequestRecord& record = status.record;
+  out->set_model(model.data(), model.size());
   out->set_request_id(record.external_id);
   out->set_phase(PhaseOf(status.phase));
   out->set_wait(ReasonOf(status.wait));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/strings/string_view.h"
 #include "scheduler/scheduler.h"
 #include "server/grpc/call_context.h"
 
@@ -21,25 +22,33 @@ class PoolState;
 
 namespace scoville::server {
 
-struct PoolSnapshot {
+// Of one deployment.
+struct DeploymentView {
+  DeploymentFacts facts;
   scheduler::PoolStatus status;
   std::vector<std::pair<int64_t, int64_t>> device_tokens;  // input, output; may be empty
   std::vector<scheduler::RequestStatus> requests;
 };
 
+struct PoolSnapshot {
+  std::vector<DeploymentView> deployments;  // by number
+  TimePoint now;
+};
+
 inline constexpr int64_t kMaxListedRequests = 1000;
 
-// On the engine thread.
-PoolSnapshot TakePoolSnapshot(CallContext* shared, bool include_requests);
+// On the engine thread. Precondition: deployment.open(). At most `requests` are listed.
+DeploymentView ViewOf(const Deployment& deployment, int64_t requests);
 
 // Calls `done` on `thread`.
 bool QueryPool(CallContext* shared, QueueThread* thread, bool include_requests,
                absl::AnyInvocable<void(PoolSnapshot)> done);
 
 void FillPoolState(const PoolSnapshot& snapshot, CallContext* shared, v1::PoolState* out);
-// The snapshot's i-th device.
-void FillDevice(const PoolSnapshot& snapshot, size_t i, CallContext* shared, v1::Device* out);
-void FillLiveRequest(const scheduler::RequestStatus& status, TimePoint now, v1::LiveRequest* out);
+// Its i-th device.
+void FillDevice(const DeploymentView& view, size_t i, v1::Device* out);
+void FillLiveRequest(const scheduler::RequestStatus& status, TimePoint now, absl::string_view model,
+                     v1::LiveRequest* out);
 
 }  // namespace scoville::server
 

@@ -207,62 +207,60 @@ void SetPowerBudget(SetCall* call) {
     call->Reply(error);
     return;
   }
-  Engine* const engine = call->shared().engine;
-  const bool posted = engine->Post([engine, call] {
-    scheduler::FleetPower& fleet = engine->fleet_power();
-    const scheduler::PowerRequest request = ToRequest(call->request());
-    absl::StatusOr<scheduler::PowerAnswer> answer =
-        call->request().dry_run() ? fleet.DryRun(request) : fleet.Set(request);
-    call->thread().Post([call, answer = std::move(answer)] {
-      if (!answer.ok()) {
-        call->Reply(ErrorOfPlan(answer.status(), "milliwatts"));
-        return;
-      }
-      FillAnswer(*answer, call->response());
-      call->Reply(std::nullopt);
-    });
-  });
-  if (!posted) {
-    call->Reply(ServerDraining());
-  }
+  OnDeployment(
+      call,
+      [call](Deployment& deployment) {
+        const scheduler::PowerRequest request = ToRequest(call->request());
+        return call->request().dry_run() ? deployment.fleet_power().DryRun(request)
+                                         : deployment.fleet_power().Set(request);
+      },
+      [call](const absl::StatusOr<scheduler::PowerAnswer>& answer) {
+        if (!answer.ok()) {
+          call->Reply(ErrorOfPlan(answer.status(), "milliwatts"));
+          return;
+        }
+        FillAnswer(*answer, call->response());
+        call->Reply(std::nullopt);
+      });
 }
 
 void GetPowerBudget(GetCall* call) {
-  Engine* const engine = call->shared().engine;
-  const bool posted = engine->Post([engine, call] {
-    scheduler::FleetPowerStatus status = engine->fleet_power().Get();
-    call->thread().Post([call, status = std::move(status)] {
-      FillStatus(status, call->response());
-      call->Reply(std::nullopt);
-    });
-  });
-  if (!posted) {
-    call->Reply(ServerDraining());
-  }
+  OnDeployment(
+      call, [](Deployment& deployment) { return deployment.fleet_power().Get(); },
+      [call](const scheduler::FleetPowerStatus& status) {
+        FillStatus(status, call->response());
+        call->Reply(std::nullopt);
+      });
 }
 
+struct CapOutcome {
+  absl::StatusOr<scheduler::DeviceCapAnswer> answer;
+  TimePoint now;
+};
+
 void SetDevicePowerCap(CapCall* call) {
-  Engine* const engine = call->shared().engine;
-  const bool posted = engine->Post([engine, call] {
-    absl::StatusOr<scheduler::DeviceCapAnswer> answer = engine->fleet_power().SetDeviceCap(
-        call->request().device(), Power(call->request().cap_milliwatts()));
-    const TimePoint now = engine->scheduler().Status().now;
-    call->thread().Post([call, answer = std::move(answer), now] {
-      if (!answer.ok()) {
-        const bool of_cap = answer.status().code() == absl::StatusCode::kInvalidArgument;
-        call->Reply(
-            InvalidField(of_cap ? "cap_milliwatts" : "device", Text(answer.status().message())));
-        return;
-      }
-      call->response()->set_ceiling_milliwatts(answer->ceiling.value());
-      call->response()->set_cap_milliwatts(answer->cap.value());
-      call->response()->set_effective_in_ns(NanosecondsUntil(answer->effective_at, now));
-      call->Reply(std::nullopt);
-    });
-  });
-  if (!posted) {
-    call->Reply(ServerDraining());
-  }
+  OnDeployment(
+      call,
+      [call](Deployment& deployment) {
+        CapOutcome outcome;
+        outcome.answer = deployment.fleet_power().SetDeviceCap(
+            call->request().device(), Power(call->request().cap_milliwatts()));
+        outcome.now = deployment.scheduler().Status().now;
+        return outcome;
+      },
+      [call](const CapOutcome& outcome) {
+        const absl::StatusOr<scheduler::DeviceCapAnswer>& answer = outcome.answer;
+        if (!answer.ok()) {
+          const bool of_cap = answer.status().code() == absl::StatusCode::kInvalidArgument;
+          call->Reply(
+              InvalidField(of_cap ? "cap_milliwatts" : "device", Text(answer.status().message())));
+          return;
+        }
+        call->response()->set_ceiling_milliwatts(answer->ceiling.value());
+        call->response()->set_cap_milliwatts(answer->cap.value());
+        call->response()->set_effective_in_ns(NanosecondsUntil(answer->effective_at, outcome.now));
+        call->Reply(std::nullopt);
+      });
 }
 
 }  // namespace

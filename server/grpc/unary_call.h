@@ -12,7 +12,10 @@
 
 #include <memory>
 #include <optional>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "server/engine/find_deployment.h"
 #include "server/grpc/call_context.h"
 #include "server/grpc/grpc_error.h"
 
@@ -41,6 +44,16 @@ class UnaryCall {
 
   const Request& request() const { return request_; }
   Response* response() { return &response_; }
+  // The deployment that the request is about; it lives as long as the call.
+  const std::shared_ptr<Deployment>& deployment() const { return deployment_; }
+  // False if there is none, which has then been answered.
+  bool Choose(FoundDeployment found) {
+    deployment_ = std::move(found.deployment);
+    if (found.error) {
+      Reply(found.error);
+    }
+    return deployment_ != nullptr;
+  }
   CallContext& shared() { return *kind_.shared; }
   QueueThread& thread() { return *kind_.shared->threads[thread_]; }
 
@@ -92,10 +105,36 @@ class UnaryCall {
   grpc::ServerContext context_;
   Request request_;
   Response response_;
+  std::shared_ptr<Deployment> deployment_;
   Writer writer_{&context_};
   MemberEvent<UnaryCall> arrived_{this, &UnaryCall::OnArrived};
   MemberEvent<UnaryCall> finished_{this, &UnaryCall::OnFinished};
 };
+
+// For a call about one deployment: finds it by the request's `model`. `ask` runs on the engine
+// thread and returns what `reply`, on the call's thread, gets. The call is replied to by `reply`,
+// or with an error if there is no such deployment.
+template <typename Call, typename Ask, typename Reply>
+void OnDeployment(Call* call, Ask ask, Reply reply) {
+  FoundDeployment found = FindDeployment(*call->shared().engine, call->request().model());
+  if (found.error) {
+    call->Reply(found.error);
+    return;
+  }
+  const bool posted =
+      call->shared().engine->Post([call, ask, reply, deployment = std::move(found.deployment)] {
+        if (!deployment->open()) {
+          call->thread().Post([call, id = deployment->id()] {
+            call->Reply(ModelNotReady(absl::StrCat("model '", id, "' has been unloaded")));
+          });
+          return;
+        }
+        call->thread().Post([call, reply, answer = ask(*deployment)] { reply(answer); });
+      });
+  if (!posted) {
+    call->Reply(ServerDraining());
+  }
+}
 
 }  // namespace scoville::server
 

@@ -1,9 +1,12 @@
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/engine/find_deployment.h"
 #include "server/grpc/calls.h"
+#include "server/grpc/model_calls.h"
 #include "server/grpc/pool_state.h"
 #include "server/grpc/services.h"
 #include "server/grpc/unary_call.h"
@@ -43,7 +46,7 @@ void Work(Call* call, size_t bytes, std::optional<ServiceError> (*work)(Call*)) 
 
 std::optional<ServiceError> EncodeText(TokenizeCall* call) {
   const v1::TokenizeRequest& in = call->request();
-  const model::Tokenizer& tokenizer = *call->shared().model->tokenizer;
+  const model::Tokenizer& tokenizer = *call->deployment()->model().tokenizer;
   model::EncodeOptions options;
   options.allow_control_tokens = in.allow_control_tokens();
   options.add_bos = tokenizer.add_bos_by_default();
@@ -59,9 +62,7 @@ std::optional<ServiceError> EncodeText(TokenizeCall* call) {
 
 void Tokenize(TokenizeCall* call) {
   const v1::TokenizeRequest& in = call->request();
-  const model::LoadedModel& model = *call->shared().model;
-  if (std::optional<ServiceError> error = CheckModel(in.model(), model)) {
-    call->Reply(error);
+  if (!call->Choose(FindReadyDeployment(*call->shared().engine, in.model()))) {
     return;
   }
   if (in.text().size() > kMaxText) {
@@ -74,7 +75,7 @@ void Tokenize(TokenizeCall* call) {
 
 std::optional<ServiceError> JoinTokens(DetokenizeCall* call) {
   const v1::DetokenizeRequest& in = call->request();
-  const model::Tokenizer& tokenizer = *call->shared().model->tokenizer;
+  const model::Tokenizer& tokenizer = *call->deployment()->model().tokenizer;
   for (int i = 0; i < in.token_ids_size(); ++i) {
     if (in.token_ids(i) >= static_cast<uint64_t>(tokenizer.vocabulary())) {
       return InvalidField(
@@ -89,9 +90,7 @@ std::optional<ServiceError> JoinTokens(DetokenizeCall* call) {
 
 void Detokenize(DetokenizeCall* call) {
   const v1::DetokenizeRequest& in = call->request();
-  const model::LoadedModel& model = *call->shared().model;
-  if (std::optional<ServiceError> error = CheckModel(in.model(), model)) {
-    call->Reply(error);
+  if (!call->Choose(FindReadyDeployment(*call->shared().engine, in.model()))) {
     return;
   }
   if (in.token_ids_size() > kMaxDetokenized) {
@@ -103,21 +102,9 @@ void Detokenize(DetokenizeCall* call) {
 }
 
 void ListModels(ListModelsCall* call) {
-  const CallContext& shared = call->shared();
-  const model::LoadedModel& model = *shared.model;
-  v1::Model* out = call->response()->add_models();
-  out->set_id(model.id);
-  out->set_state(shared.serving.load() ? "ready" : "loading");
-  out->set_executor(shared.deployment.executor);
-  out->set_context(static_cast<uint64_t>(model.config.context));
-  out->set_vocabulary(static_cast<uint64_t>(model.config.vocabulary));
-  out->set_fingerprint(model.fingerprint);
-  out->set_parameters(static_cast<uint64_t>(model.config.parameters));
-  if (model.chat_template != nullptr) {
-    const absl::string_view family = model.chat_template->family();
-    out->set_chat_template(family.data(), family.size());
+  for (const std::shared_ptr<Deployment>& deployment : call->shared().engine->deployments()) {
+    FillModel(*deployment, call->shared().serving.load(), call->response()->add_models());
   }
-  out->set_name(model.config.name);
   call->Reply(std::nullopt);
 }
 
@@ -141,15 +128,22 @@ void Explain(ExplainCall* call) {
   }
   Engine* const engine = call->shared().engine;
   const bool posted = engine->Post([engine, call] {
-    std::optional<scheduler::RequestStatus> status =
-        engine->scheduler().Explain(absl::string_view(call->request().request_id()));
-    const TimePoint now = engine->scheduler().Status().now;
-    call->thread().Post([call, status = std::move(status), now] {
-      if (!status) {
+    v1::LiveRequest found;
+    for (const std::shared_ptr<Deployment>& deployment : engine->deployments()) {
+      if (!deployment->open()) {
+        continue;
+      }
+      const scheduler::Scheduler& scheduler = deployment->scheduler();
+      if (const auto status = scheduler.Explain(absl::string_view(call->request().request_id()))) {
+        FillLiveRequest(*status, scheduler.Status().now, deployment->id(), &found);
+      }
+    }
+    call->thread().Post([call, found = std::move(found)] {
+      if (found.request_id().empty()) {
         call->Reply(RequestNotFound(call->request().request_id()));
         return;
       }
-      FillLiveRequest(*status, now, call->response()->mutable_request());
+      *call->response()->mutable_request() = found;
       call->Reply(std::nullopt);
     });
   });

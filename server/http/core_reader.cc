@@ -4,18 +4,31 @@
 
 namespace scoville::server {
 
-CoreReader::CoreReader(Engine* engine, const MetricsObserver* observer, HttpServer* http,
-                       size_t devices)
-    : engine_(engine), observer_(observer), http_(http), last_(std::make_shared<CoreSnapshot>()) {
-  last_->counters = CoreCounters(devices);
+namespace {
+
+DeploymentSnapshot SnapshotOf(Deployment& deployment) {
+  DeploymentSnapshot out;
+  out.facts = deployment.facts();
+  if (deployment.metrics() != nullptr) {
+    out.core.counters = deployment.metrics()->counters();
+  }
+  out.core.pool = deployment.scheduler().Status();
+  out.core.budgets = deployment.fleet_power().Nodes();
+  out.core.stuck = deployment.scheduler().CheckLiveness().stuck;
+  return out;
 }
+
+}  // namespace
+
+CoreReader::CoreReader(Engine* engine, HttpServer* http)
+    : engine_(engine), http_(http), last_(std::make_shared<Snapshot>()) {}
 
 CoreReader::~CoreReader() { *alive_ = false; }
 
-void CoreReader::Read(std::function<void(const CoreSnapshot&)> done) {
+void CoreReader::Read(std::function<void(const Snapshot&)> done) {
   // Whichever comes first, the answer or the end of patience, takes `done`.
-  auto waiting = std::make_shared<std::function<void(const CoreSnapshot&)>>(std::move(done));
-  const auto answer = [waiting](const CoreSnapshot& snapshot) {
+  auto waiting = std::make_shared<std::function<void(const Snapshot&)>>(std::move(done));
+  const auto answer = [waiting](const Snapshot& snapshot) {
     if (*waiting) {
       const auto callback = std::exchange(*waiting, nullptr);
       callback(snapshot);
@@ -23,11 +36,13 @@ void CoreReader::Read(std::function<void(const CoreSnapshot&)> done) {
   };
   const std::shared_ptr<bool> alive = alive_;
   engine_->Post([this, alive, answer] {
-    auto snapshot = std::make_shared<CoreSnapshot>();
-    snapshot->counters = observer_->counters();
-    snapshot->pool = engine_->scheduler().Status();
-    snapshot->budgets = engine_->fleet_power().Nodes();
-    snapshot->stuck = engine_->scheduler().CheckLiveness().stuck;
+    auto snapshot = std::make_shared<Snapshot>();
+    snapshot->now = engine_->Now();
+    for (const std::shared_ptr<Deployment>& deployment : engine_->deployments()) {
+      if (deployment->open()) {
+        snapshot->deployments.push_back(SnapshotOf(*deployment));
+      }
+    }
     http_->Post([this, alive, answer, snapshot] {
       if (*alive) {
         last_ = snapshot;

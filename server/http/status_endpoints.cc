@@ -34,9 +34,9 @@ ProcessSnapshot Process(const StatusSources& s) {
 
 HttpHandler Metrics(const StatusSources& s) {
   return [s](const std::shared_ptr<HttpExchange>& exchange) {
-    s.reader->Read([s, exchange](const CoreSnapshot& core) {
+    s.reader->Read([s, exchange](const CoreReader::Snapshot& core) {
       MetricsSnapshot snapshot;
-      snapshot.deployments.push_back({*s.facts, core});
+      snapshot.deployments = core.deployments;
       snapshot.process = Process(s);
       exchange->Reply(200, kExposition, RenderMetrics(snapshot));
     });
@@ -57,25 +57,32 @@ HttpHandler Probe(const StatusSources& s, bool readiness) {
 
 HttpHandler Version(const StatusSources& s) {
   return [s](const std::shared_ptr<HttpExchange>& exchange) {
-    const nlohmann::json body = {{"version", s.version},
-                                 {"model", s.facts->model},
-                                 {"executor", s.facts->executor},
-                                 {"profile", s.facts->profile},
-                                 {"emulated", true}};
+    nlohmann::json models = nlohmann::json::array();
+    for (const std::shared_ptr<Deployment>& deployment : s.engine->deployments()) {
+      models.push_back({{"model", deployment->id()},
+                        {"executor", deployment->facts().executor},
+                        {"profile", deployment->facts().profile}});
+    }
+    const nlohmann::json body = {{"version", s.version}, {"models", models}, {"emulated", true}};
     exchange->Reply(200, "application/json", body.dump() + "\n");
   };
 }
 
 HttpHandler Front(const StatusSources& s) {
   return [s](const std::shared_ptr<HttpExchange>& exchange) {
-    const std::string body = absl::StrCat(
-        "Scoville ", s.version, " serves ", s.facts->model, " (", s.facts->executor,
-        ") on emulated ", s.facts->profile, " devices.\n\n", "gRPC                  ",
-        s.grpc_address, " (scoville.v1, reflection on)\n",
-        "POST                  /v1/chat/completions, /v1/completions\n",
-        "GET                   /v1/models, /metrics, /healthz, /readyz, /version\n\n",
-        "Power, energy and device time are emulated; the tokens are ",
-        s.facts->executor == "functional" ? "real.\n" : "made up (synthetic executor).\n");
+    std::string models;
+    for (const std::shared_ptr<Deployment>& deployment : s.engine->deployments()) {
+      const DeploymentFacts& facts = deployment->facts();
+      absl::StrAppend(&models, "  ", facts.model, " on emulated ", facts.profile, " devices: ",
+                      facts.executor == "functional" ? "real tokens\n"
+                                                     : "made-up tokens (synthetic executor)\n");
+    }
+    const std::string body =
+        absl::StrCat("Scoville ", s.version, " serves\n", models, "\ngRPC                  ",
+                     s.grpc_address, " (scoville.v1, reflection on)\n",
+                     "POST                  /v1/chat/completions, /v1/completions\n",
+                     "GET                   /v1/models, /metrics, /healthz, /readyz, /version\n\n",
+                     "Power, energy and device time are emulated.\n");
     exchange->Reply(200, kText, body);
   };
 }

@@ -20,7 +20,6 @@ namespace scoville::server {
 struct StatusSources {
   std::string version;
   bool fault_injection = false;
-  const DeploymentFacts* facts = nullptr;
   const ServingState* state = nullptr;
   Engine* engine = nullptr;
   CoreReader* reader = nullptr;

@@ -11,7 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
-#include "server/constraint/constraint_cache.h"
+#include "server/config/deployments.h"
 #include "server/engine/engine.h"
 #include "server/grpc/grpc_server.h"
 #include "server/http/core_reader.h"
@@ -21,12 +21,10 @@
 #include "server/http/serving_state.h"
 #include "server/http/status_endpoints.h"
 #include "server/main/command_line.h"
-#include "server/main/deployment.h"
+#include "server/main/model_loader.h"
 #include "server/main/service_manager.h"
 #include "server/main/signals.h"
 #include "server/main/status_line.h"
-#include "server/main/warm_up.h"
-#include "server/metrics/metrics_observer.h"
 #include "server/openai/openai_endpoints.h"
 #include "server/runtime/background_worker.h"
 #include "server/stream/stream_hub.h"
@@ -43,7 +41,7 @@ constexpr Duration kFlushTime = Seconds(5);
 constexpr Bytes kLongPrompts = Bytes(64 << 20);
 constexpr Duration kIdlePoll = Milliseconds(20);
 
-// Why no device takes work; empty: one does.
+// Why no device of a deployment takes work; empty: one does.
 std::string NoDevice(const scheduler::PoolStatus& pool) {
   int lost = 0;
   int drained = 0;
@@ -60,10 +58,33 @@ std::string NoDevice(const scheduler::PoolStatus& pool) {
         return "";
     }
   }
-  return pool.health.empty()
-             ? ""
-             : absl::StrFormat("no device takes work: %d lost, %d draining or drained", lost,
-                               drained);
+  return absl::StrFormat("%d lost, %d draining or drained", lost, drained);
+}
+
+// Why no model has a device that takes work; empty: one has.
+std::string NoDevice(const CoreReader::Snapshot& core) {
+  if (core.deployments.empty()) {
+    return "no model is served";
+  }
+  std::vector<std::string> reasons;
+  for (const DeploymentSnapshot& d : core.deployments) {
+    const std::string reason = NoDevice(d.core.pool);
+    if (reason.empty()) {
+      return "";
+    }
+    reasons.push_back(absl::StrCat(d.facts.model, ": ", reason));
+  }
+  return absl::StrCat("no device takes work: ", absl::StrJoin(reasons, "; "));
+}
+
+std::string Stuck(const CoreReader::Snapshot& core) {
+  std::vector<std::string> reasons;
+  for (const DeploymentSnapshot& d : core.deployments) {
+    for (const std::string& stuck : d.core.stuck) {
+      reasons.push_back(absl::StrCat(d.facts.model, ": ", stuck));
+    }
+  }
+  return absl::StrJoin(reasons, "; ");
 }
 
 // How waiting for the end of all work ended.
@@ -88,7 +109,6 @@ class Daemon::Impl {
  private:
   absl::Status Start();
   absl::Status ListenHttp();
-  absl::Status StartEngine();
   absl::Status StartGrpc();
   std::vector<GrpcRequestCount> GrpcCounts() const;
   void ServeHttp();
@@ -96,7 +116,7 @@ class Daemon::Impl {
   BannerFacts Facts();
   // One turn of the heartbeat, on the HTTP thread; arms the next.
   void Beat();
-  void OnHeartbeat(const CoreSnapshot& core);
+  void OnHeartbeat(const CoreReader::Snapshot& core);
   // Health checks hear of it, and the log.
   void SayWhetherReady();
   int Drain(int signal);
@@ -114,16 +134,13 @@ class Daemon::Impl {
   int exit_code_ = kExitFailed;  // if Start fails
 
   ServingState state_;
-  DeploymentFacts facts_;
-  std::unique_ptr<model::LoadedModel> model_;
-  std::unique_ptr<MetricsObserver> observer_;
   HttpRouter router_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<CoreReader> reader_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<StreamHub> hub_;
   std::unique_ptr<BackgroundWorker> worker_;
-  std::unique_ptr<ConstraintCache> constraints_;
+  std::unique_ptr<ModelLoader> loader_;
   std::unique_ptr<OpenAiEndpoints> openai_;
   std::unique_ptr<GrpcServer> grpc_;
   std::atomic<bool> engine_idle_{false};
@@ -152,18 +169,21 @@ int Daemon::Impl::Run() {
 
 absl::Status Daemon::Impl::Start() {
   RETURN_IF_ERROR(ListenHttp());
-  exit_code_ = kExitConfig;
-  ASSIGN_OR_RETURN(model_, OpenModel(config_, default_model_path_));
-  RETURN_IF_ERROR(StartEngine());
-  exit_code_ = kExitFailed;
+  engine_ = Engine::Start(static_cast<int>(config_.compute.lanes));
   hub_ = std::make_unique<StreamHub>(engine_.get());
   worker_ = std::make_unique<BackgroundWorker>(kLongPrompts);
-  constraints_ =
-      std::make_unique<ConstraintCache>(model_->tokenizer.get(), ConstraintOptionsFor(config_),
-                                        [engine = engine_.get()] { return engine->Now(); });
+  loader_ = std::make_unique<ModelLoader>(config_, default_model_path_, engine_.get(), log_);
+  exit_code_ = kExitConfig;
+  for (const ServerConfig& own : EachDeployment(config_)) {
+    RETURN_IF_ERROR(loader_->Load(own).status());
+  }
+  exit_code_ = kExitFailed;
   RETURN_IF_ERROR(StartGrpc());
   ServeHttp();
-  return WarmUp(engine_.get(), observer_.get());
+  for (const std::shared_ptr<Deployment>& deployment : engine_->deployments()) {
+    RETURN_IF_ERROR(loader_->MakeReady(deployment));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Daemon::Impl::ListenHttp() {
@@ -175,39 +195,20 @@ absl::Status Daemon::Impl::ListenHttp() {
   return absl::OkStatus();
 }
 
-absl::Status Daemon::Impl::StartEngine() {
-  EngineOptions options = EngineOptionsFor(config_);
-  options.scheduler.model_id = model_->id;
-  options.scheduler.cache_secret = DrawSecret();
-  observer_ = std::make_unique<MetricsObserver>(static_cast<size_t>(options.pool.devices));
-  ASSIGN_OR_RETURN(engine_, Engine::Start(options, model_.get(), observer_.get()));
-  const device::Profile& profile = engine_->pool().profile();
-  facts_.model = model_->id;
-  facts_.profile = profile.name;
-  facts_.executor = config_.executor;
-  facts_.chips_per_device = options.pool.parallelism.chips;
-  facts_.kv_block_size = options.pool.kv_block_size;
-  facts_.overhead_watts_per_chip = profile.overhead_power.value;
-  return absl::OkStatus();
-}
-
 absl::Status Daemon::Impl::StartGrpc() {
   GrpcServerOptions options;
   options.address = config_.listeners.grpc;
   options.max_request_duration = config_.limits.max_request_duration;
   options.fault_injection = config_.faults.enabled;
-  options.constraints = constraints_.get();
-  GrpcDeployment deployment;
-  deployment.version = SCOVILLE_VERSION;
-  deployment.profile = facts_.profile;
-  deployment.executor = facts_.executor;
-  deployment.chips_per_device = static_cast<int32_t>(facts_.chips_per_device);
-  deployment.device_tokens = [this](uint32_t device) {
-    const TokenCounts& tokens = observer_->counters().device_tokens.at(device);
-    return std::pair<int64_t, int64_t>(tokens.input, tokens.output);
+  ModelAdmin models;
+  models.load = [this](const ModelToLoad& model, ModelAdmin::Loaded loaded) {
+    loader_->LoadAside(model, std::move(loaded));
   };
-  ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(options, engine_.get(), hub_.get(), model_.get(),
-                                            worker_.get(), std::move(deployment)));
+  models.unload = [this](const std::shared_ptr<Deployment>& deployment) {
+    return loader_->Unload(deployment);
+  };
+  ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(options, engine_.get(), hub_.get(), worker_.get(),
+                                            SCOVILLE_VERSION, std::move(models)));
   return absl::OkStatus();
 }
 
@@ -226,12 +227,10 @@ std::vector<GrpcRequestCount> Daemon::Impl::GrpcCounts() const {
 }
 
 void Daemon::Impl::ServeHttp() {
-  reader_ = std::make_unique<CoreReader>(engine_.get(), observer_.get(), http_.get(),
-                                         static_cast<size_t>(config_.pool.devices));
+  reader_ = std::make_unique<CoreReader>(engine_.get(), http_.get());
   StatusSources sources;
   sources.version = SCOVILLE_VERSION;
   sources.fault_injection = config_.faults.enabled;
-  sources.facts = &facts_;
   sources.state = &state_;
   sources.engine = engine_.get();
   sources.reader = reader_.get();
@@ -245,10 +244,9 @@ void Daemon::Impl::ServeHttp() {
   OpenAiEndpoints::Options options;
   options.max_request_duration = config_.limits.max_request_duration;
   options.start_unix_seconds = start_unix_seconds_;
-  options.constraints = constraints_.get();
   options.salt = static_cast<uint64_t>(start_unix_seconds_ * 1e9);
   openai_ = std::make_unique<OpenAiEndpoints>(options, engine_.get(), hub_.get(), http_.get(),
-                                              model_.get(), worker_.get());
+                                              worker_.get());
   openai_->AddTo(&router_);
   http_->Serve(
       [this](std::shared_ptr<HttpExchange> exchange) { router_.Handle(std::move(exchange)); },
@@ -264,13 +262,17 @@ BannerFacts Daemon::Impl::Facts() {
   HostPort http = *ParseHostPort(config_.listeners.http);
   http.port = http_->port();
   out.http = http.ToString();
-  out.model = facts_.model;
-  out.executor = facts_.executor;
-  out.profile = facts_.profile;
-  out.devices = config_.pool.devices;
-  for (const device::DeviceStatus& d : reader_->last().pool.devices) {
-    out.cap += d.cap;
-    out.kv_blocks_per_device = d.kv_blocks_total;
+  for (const DeploymentSnapshot& d : reader_->last().deployments) {
+    BannerFacts::Model model;
+    model.id = d.facts.model;
+    model.executor = d.facts.executor;
+    model.profile = d.facts.profile;
+    for (const device::DeviceStatus& device : d.core.pool.devices) {
+      ++model.devices;
+      model.cap += device.cap;
+      model.kv_blocks_per_device = device.kv_blocks_total;
+    }
+    out.models.push_back(std::move(model));
   }
   out.start_seconds = UnixSeconds() - start_unix_seconds_;
   return out;
@@ -281,23 +283,25 @@ void Daemon::Impl::Ready() {
   grpc_->SetServing(true);
   manager_.Notify("READY=1");
   http_->Post([this] {
-    reader_->Read([this](const CoreSnapshot& core) {
-      last_line_ = core;
+    reader_->Read([this](const CoreReader::Snapshot& core) {
+      last_line_ = SumOf(core.deployments, core.now);
       const BannerFacts facts = Facts();
       if (log_->format() == LogFormat::kText) {
         const std::string banner = Banner(facts);
         fputs(banner.c_str(), stderr);
       } else {
-        log_->Info("ready", {{"version", facts.version},
-                             {"grpc", facts.grpc},
-                             {"http", facts.http},
-                             {"model", facts.model},
-                             {"executor", facts.executor},
-                             {"profile", facts.profile},
-                             {"devices", absl::StrCat(facts.devices)},
-                             {"caps_watts", absl::StrCat(ToWatts(facts.cap))},
-                             {"emulated", "true"},
-                             {"start_seconds", absl::StrFormat("%.3f", facts.start_seconds)}});
+        for (const BannerFacts::Model& model : facts.models) {
+          log_->Info("ready", {{"version", facts.version},
+                               {"grpc", facts.grpc},
+                               {"http", facts.http},
+                               {"model", model.id},
+                               {"executor", model.executor},
+                               {"profile", model.profile},
+                               {"devices", absl::StrCat(model.devices)},
+                               {"caps_watts", absl::StrCat(ToWatts(model.cap))},
+                               {"emulated", "true"},
+                               {"start_seconds", absl::StrFormat("%.3f", facts.start_seconds)}});
+        }
       }
       Beat();
     });
@@ -306,33 +310,35 @@ void Daemon::Impl::Ready() {
 
 void Daemon::Impl::Beat() {
   http_->PostAfter(kHeartbeat, [this] {
-    reader_->Read([this](const CoreSnapshot& core) {
+    reader_->Read([this](const CoreReader::Snapshot& core) {
       OnHeartbeat(core);
       Beat();
     });
   });
 }
 
-void Daemon::Impl::OnHeartbeat(const CoreSnapshot& core) {
+void Daemon::Impl::OnHeartbeat(const CoreReader::Snapshot& core) {
+  const CoreSnapshot sum = SumOf(core.deployments, core.now);
   ServingState::EngineReport report;
-  report.now = core.pool.now;
-  report.running = -core.pool.paused;
-  for (size_t i = 0; i < core.pool.devices.size(); ++i) {
-    report.running += core.pool.running[i];
-    report.steps += core.pool.devices[i].steps;
+  report.now = core.now;
+  report.running = -sum.pool.paused;
+  for (size_t i = 0; i < sum.pool.devices.size(); ++i) {
+    report.running += sum.pool.running[i];
+    report.steps += sum.pool.devices[i].steps;
   }
-  report.stuck = absl::StrJoin(core.stuck, "; ");
-  report.no_device = NoDevice(core.pool);
+  report.stuck = Stuck(core);
+  report.no_device = NoDevice(core);
   state_.Report(report);
   if (state_.NotLive(engine_->Now(), engine_->LastTurn()).empty()) {
     manager_.Notify("WATCHDOG=1");
   }
   SayWhetherReady();
+  grpc_->ModelsChanged();
   if (++beats_ % kHeartbeatsPerStatusLine == 0) {
-    if (const std::string line = StatusLine(last_line_, core); !line.empty()) {
+    if (const std::string line = StatusLine(last_line_, sum); !line.empty()) {
       log_->Info(line);
     }
-    last_line_ = core;
+    last_line_ = sum;
   }
 }
 
@@ -362,7 +368,7 @@ Quiet Daemon::Impl::WaitUntilQuiet(Duration limit) {
     // Read on the engine thread, looked at here a poll later: a stalled engine cannot hold the
     // drain.
     engine_idle_.store(false);
-    engine_->Post([this] { engine_idle_.store(engine_->scheduler().idle()); });
+    engine_->Post([this] { engine_idle_.store(engine_->idle()); });
     if (WaitForSignal(kIdlePoll) != 0) {
       return Quiet::kSignal;
     }
@@ -391,14 +397,14 @@ int Daemon::Impl::Drain(int signal) {
   }
   state_.set_phase(ServingPhase::kDraining);
   grpc_->BeginDrain();
-  engine_->Post([this] { engine_->scheduler().StartDrain(); });
+  engine_->Post([this] { engine_->StartDrain(); });
   if (quiet != Quiet::kSignal) {
     quiet = WaitUntilQuiet(config_.drain.deadline);
   }
   if (quiet != Quiet::kYes) {
     log_->Warn(quiet == Quiet::kSignal ? "second signal: ending what is left"
                                        : "drain.deadline is over: ending what is left");
-    engine_->Post([this] { engine_->scheduler().EndAll(scheduler::Outcome::kDraining); });
+    engine_->Post([this] { engine_->EndAll(scheduler::Outcome::kDraining); });
     WaitUntilQuiet(kFlushTime);
   }
   return quiet == Quiet::kSignal ? kExitFailed : kExitOk;
@@ -411,8 +417,9 @@ void Daemon::Impl::Stop() {
   if (http_ != nullptr) {
     http_->Stop();
   }
-  // Its jobs come back to both servers, which drop what comes now.
+  // Their jobs come back to both servers, which drop what comes now.
   worker_.reset();
+  loader_.reset();
   // The engine's last callbacks use what is freed after it.
   grpc_.reset();
   engine_.reset();

@@ -17,6 +17,21 @@ double MeanWatts(const device::DeviceStatus& before, const device::DeviceStatus&
 
 }  // namespace
 
+CoreSnapshot SumOf(const std::vector<DeploymentSnapshot>& deployments, TimePoint now) {
+  CoreSnapshot sum;
+  sum.pool.now = now;
+  for (const DeploymentSnapshot& d : deployments) {
+    sum.counters.tokens.input += d.core.counters.tokens.input;
+    sum.counters.tokens.output += d.core.counters.tokens.output;
+    const scheduler::PoolStatus& pool = d.core.pool;
+    sum.pool.devices.insert(sum.pool.devices.end(), pool.devices.begin(), pool.devices.end());
+    sum.pool.running.insert(sum.pool.running.end(), pool.running.begin(), pool.running.end());
+    sum.pool.waiting += pool.waiting;
+    sum.pool.paused += pool.paused;
+  }
+  return sum;
+}
+
 std::string StatusLine(const CoreSnapshot& before, const CoreSnapshot& now) {
   const double seconds = ToSeconds(now.pool.now - before.pool.now);
   const int64_t output = now.counters.tokens.output - before.counters.tokens.output;
@@ -40,7 +55,10 @@ std::string StatusLine(const CoreSnapshot& before, const CoreSnapshot& now) {
   for (const device::DeviceStatus& d : before.pool.devices) {
     energy -= d.energy.total();
   }
-  if (seconds <= 0 || (output == 0 && input == 0 && running == 0 && now.pool.waiting == 0)) {
+  const bool others = before.pool.devices.size() != now.pool.devices.size() &&
+                      !before.pool.devices.empty();  // a model came or went
+  if (others || seconds <= 0 ||
+      (output == 0 && input == 0 && running == 0 && now.pool.waiting == 0)) {
     return "";
   }
   const double joules = energy.joules();
@@ -54,17 +72,21 @@ std::string StatusLine(const CoreSnapshot& before, const CoreSnapshot& now) {
 }
 
 std::string Banner(const BannerFacts& f) {
-  const bool real = f.executor == "functional";
   const std::string url = absl::StrCat("http://", f.http);
+  std::string models;
+  for (const BannerFacts::Model& model : f.models) {
+    absl::StrAppend(&models, "  model   ", model.id,
+                    model.executor == "functional" ? "  (functional: real tokens)"
+                                                   : "  (synthetic: made-up tokens)",
+                    "\n", "  pool    ", model.devices, " x ", model.profile,
+                    absl::StrFormat(", caps %.0f W in all, %d KV blocks each\n", ToWatts(model.cap),
+                                    model.kv_blocks_per_device));
+  }
   return absl::StrCat(
       "\nScoville ", f.version, absl::StrFormat(", ready in %.2f s\n", f.start_seconds),
       "EMULATED: power, energy and device time follow from a profile, not from hardware.\n\n",
-      "  gRPC    ", f.grpc, "\n", "  HTTP    ", url, "  (OpenAI API, /metrics, /healthz)\n",
-      "  model   ", f.model, real ? "  (functional: real tokens)" : "  (synthetic: made-up tokens)",
-      "\n", "  pool    ", f.devices, " x ", f.profile,
-      absl::StrFormat(", caps %.0f W in all, %d KV blocks each\n\n", ToWatts(f.cap),
-                      f.kv_blocks_per_device),
-      "  try     scoville run \"Why is the sky blue?\"\n", "          scoville pool\n",
+      "  gRPC    ", f.grpc, "\n", "  HTTP    ", url, "  (OpenAI API, /metrics, /healthz)\n", models,
+      "\n", "  try     scoville run \"Why is the sky blue?\"\n", "          scoville pool\n",
       "          curl -N ", url,
       "/v1/chat/completions -d '{\"stream\": true, \"messages\": [{\"role\": \"user\", "
       "\"content\": \"Why is the sky blue?\"}]}'\n",

@@ -40,9 +40,14 @@ class WarmUpSink final : public scheduler::TokenSink {
 
 }  // namespace
 
-absl::Status WarmUp(Engine* engine, MetricsObserver* observer) {
+absl::Status WarmUp(Engine* engine, const std::shared_ptr<Deployment>& deployment) {
   auto progress = std::make_shared<Progress>();
-  engine->Post([engine, progress] {
+  const bool posted = engine->Post([deployment, progress] {
+    if (!deployment->open()) {
+      progress->status = absl::UnavailableError("the model was unloaded while it was loaded");
+      progress->done.set_value();
+      return;
+    }
     scheduler::Request request;
     request.external_id = "warm-up";
     request.prompt.assign(kPromptTokens, 0);
@@ -50,20 +55,27 @@ absl::Status WarmUp(Engine* engine, MetricsObserver* observer) {
     request.sampling.temperature = 0;
     request.sampling.prompt_logprobs = 0;  // so it has nothing to do with the prefix cache
     request.sink = std::make_unique<WarmUpSink>(progress);
-    const scheduler::SubmitResult result = engine->scheduler().Submit(std::move(request));
+    const scheduler::SubmitResult result = deployment->scheduler().Submit(std::move(request));
     if (result.refusal) {
       progress->status = absl::FailedPreconditionError(
           absl::StrCat("the warm-up request was refused: ", result.refusal->message));
       progress->done.set_value();
     }
   });
+  if (!posted) {
+    return absl::UnavailableError("the engine is stopping");
+  }
   progress->done.get_future().wait();
   std::promise<void> forgotten;
-  engine->Post([observer, &forgotten] {
-    observer->ForgetWarmUp();
+  const bool still = engine->Post([&] {
+    if (deployment->open()) {
+      deployment->metrics()->ForgetWarmUp();
+    }
     forgotten.set_value();
   });
-  forgotten.get_future().wait();
+  if (still) {
+    forgotten.get_future().wait();
+  }
   return progress->status;
 }
 

@@ -11,16 +11,18 @@ namespace scoville::server {
 
 OpenAiAnswer::OpenAiAnswer(std::shared_ptr<HttpExchange> exchange, OpenAiCall call,
                            const OutputPlan& plan, uint32_t choices,
-                           const model::LoadedModel* model, StreamHub* hub,
+                           std::shared_ptr<Deployment> deployment, StreamHub* hub,
                            int64_t created_unix_seconds, std::shared_ptr<std::atomic<int64_t>> open)
     : exchange_(std::move(exchange)),
       call_(std::move(call)),
       request_id_(plan.request_id),
       hub_(hub),
       open_(std::move(open)),
-      choices_(model, plan, choices),
+      deployment_(std::move(deployment)),
+      choices_(&deployment_->model(), plan, choices),
       parts_(choices),
-      response_(call_, request_id_, model->id, model->fingerprint, created_unix_seconds) {
+      response_(call_, request_id_, deployment_->id(), deployment_->model().fingerprint,
+                created_unix_seconds) {
   ++*open_;
 }
 
@@ -33,7 +35,7 @@ void OpenAiAnswer::Begin(scheduler::Request request, std::shared_ptr<ReaderThrea
     Release();
   });
   exchange_->OnDrained([this] { Pump(); });
-  choices_.Submit(hub_, std::move(request), thread, this);
+  choices_.Submit(hub_, deployment_, std::move(request), thread, this);
 }
 
 void OpenAiAnswer::Ping() {

@@ -30,7 +30,7 @@ class OpenAiAnswer final : public StreamReader, public std::enable_shared_from_t
 
   // `open` is counted up from the beginning of the answer to its end.
   OpenAiAnswer(std::shared_ptr<HttpExchange> exchange, OpenAiCall call, const OutputPlan& plan,
-               uint32_t choices, const model::LoadedModel* model, StreamHub* hub,
+               uint32_t choices, std::shared_ptr<Deployment> deployment, StreamHub* hub,
                int64_t created_unix_seconds, std::shared_ptr<std::atomic<int64_t>> open);
   ~OpenAiAnswer() override;
 
@@ -69,6 +69,7 @@ class OpenAiAnswer final : public StreamReader, public std::enable_shared_from_t
   const std::string request_id_;
   StreamHub* const hub_;
   const std::shared_ptr<std::atomic<int64_t>> open_;
+  const std::shared_ptr<Deployment> deployment_;
   ChoiceSet choices_;
   std::vector<Part> parts_;
   OpenAiResponse response_;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/stable_hash.h"
+#include "server/engine/find_deployment.h"
 #include "server/openai/openai_answer.h"
 #include "server/openai/openai_response.h"
 #include "server/request/request_builder.h"
@@ -52,6 +53,7 @@ void ReplyError(HttpExchange& exchange, OpenAiRoute route, const ServiceError& e
 struct OpenAiEndpoints::Pending {
   OpenAiRoute route = OpenAiRoute::kChat;
   std::shared_ptr<HttpExchange> exchange;
+  std::shared_ptr<Deployment> deployment;
   RequestContext context;
   OpenAiCall call;
   BuiltRequest built;
@@ -60,13 +62,11 @@ struct OpenAiEndpoints::Pending {
 };
 
 OpenAiEndpoints::OpenAiEndpoints(const Options& options, Engine* engine, StreamHub* hub,
-                                 HttpServer* http, const model::LoadedModel* model,
-                                 BackgroundWorker* worker)
+                                 HttpServer* http, BackgroundWorker* worker)
     : options_(options),
       engine_(engine),
       hub_(hub),
       http_(http),
-      model_(model),
       worker_(worker),
       thread_(std::make_shared<HttpReaderThread>(http)),
       open_(std::make_shared<std::atomic<int64_t>>(0)) {}
@@ -79,7 +79,7 @@ void OpenAiEndpoints::AddTo(HttpRouter* router) {
     Serve(OpenAiRoute::kCompletions, std::move(e));
   });
   for (const char* path : {"/v1/models", "/v1/models/"}) {
-    router->Add("GET", path, {200, 404},
+    router->Add("GET", path, {200, 404, 503},
                 [this](const std::shared_ptr<HttpExchange>& e) { Models(e); });
   }
 }
@@ -108,7 +108,6 @@ void OpenAiEndpoints::Serve(OpenAiRoute route, std::shared_ptr<HttpExchange> exc
   ++requests_;
   auto pending = std::make_unique<Pending>();
   pending->route = route;
-  pending->context.model = model_;
   pending->context.metadata_id = std::string(http.Header("x-request-id"));
   pending->context.tenant = std::string(http.Header("x-scoville-tenant"));
   pending->context.fresh_id = absl::StrFormat("h-%016x", Fresh(1));
@@ -122,7 +121,8 @@ void OpenAiEndpoints::Serve(OpenAiRoute route, std::shared_ptr<HttpExchange> exc
   }
   Build(pending.get());
   pending->is_built = true;
-  if (!pending->error && NeedsCompiling(options_.constraints, &pending->built, &pending->error)) {
+  if (!pending->error &&
+      NeedsCompiling(pending->deployment->constraints(), &pending->built, &pending->error)) {
     BuildAside(std::move(pending), kConstraintWeight);
     return;
   }
@@ -135,9 +135,17 @@ void OpenAiEndpoints::Build(Pending* pending) const {
   if (pending->error) {
     return;
   }
-  pending->error = pending->route == OpenAiRoute::kChat
-                       ? BuildChat(pending->call.chat, pending->context, &pending->built)
-                       : BuildGenerate(pending->call.generate, pending->context, &pending->built);
+  const bool chat = pending->route == OpenAiRoute::kChat;
+  FoundDeployment found = FindReadyDeployment(
+      *engine_, chat ? pending->call.chat.model() : pending->call.generate.model());
+  if (found.error) {
+    pending->error = std::move(found.error);
+    return;
+  }
+  pending->deployment = std::move(found.deployment);
+  pending->context.model = &pending->deployment->model();
+  pending->error = chat ? BuildChat(pending->call.chat, pending->context, &pending->built)
+                        : BuildGenerate(pending->call.generate, pending->context, &pending->built);
   if (pending->call.best_of > 0) {
     // What choices are ranked by.
     model::SamplingParams& sampling = pending->built.request.sampling;
@@ -158,7 +166,7 @@ void OpenAiEndpoints::BuildAside(std::unique_ptr<Pending> pending, Bytes weight)
       Build(pending.get());
     }
     if (!pending->error && !abandoned()) {
-      pending->error = CompileFor(options_.constraints, &pending->built, abandoned);
+      pending->error = CompileFor(pending->deployment->constraints(), &pending->built, abandoned);
     }
     // Whatever is left of it goes on the HTTP thread, where the exchange is at home.
     http_->Post([this, over = std::move(over), pending = std::move(pending)]() mutable {
@@ -197,7 +205,7 @@ void OpenAiEndpoints::Admit(std::unique_ptr<Pending> pending) {
   // Not make_shared: the ping's weak pointer would hold the whole of it.
   const std::shared_ptr<OpenAiAnswer> answer(new OpenAiAnswer(
       std::move(pending->exchange), std::move(pending->call), pending->built.output,
-      pending->built.choices, model_, hub_, created, open_));
+      pending->built.choices, std::move(pending->deployment), hub_, created, open_));
   answer->Begin(std::move(pending->built.request), thread_);
   if (stream) {
     http_->PostAfter(kPingAfter, [weak = std::weak_ptr<OpenAiAnswer>(answer)] {
@@ -212,15 +220,23 @@ void OpenAiEndpoints::Models(const std::shared_ptr<HttpExchange>& exchange) {
   const absl::string_view path = exchange->request().path;
   const auto created = static_cast<int64_t>(options_.start_unix_seconds);
   if (path.size() <= kModels.size()) {
-    exchange->Reply(200, kJson, OpenAiModels(model_->id, model_->config.context, created));
+    std::vector<ModelEntry> models;
+    for (const std::shared_ptr<Deployment>& deployment : engine_->deployments()) {
+      if (deployment->state() == DeploymentState::kReady) {
+        models.push_back({deployment->id(), deployment->model().config.context});
+      }
+    }
+    exchange->Reply(200, kJson, OpenAiModels(models, created));
     return;
   }
-  const absl::string_view asked = path.substr(kModels.size());
-  if (const auto error = CheckModel(asked, *model_)) {
-    ReplyError(*exchange, OpenAiRoute::kChat, *error);
+  const FoundDeployment found = FindReadyDeployment(*engine_, path.substr(kModels.size()));
+  if (found.error) {
+    ReplyError(*exchange, OpenAiRoute::kChat, *found.error);
     return;
   }
-  exchange->Reply(200, kJson, OpenAiModel(model_->id, model_->config.context, created));
+  const Deployment& deployment = *found.deployment;
+  exchange->Reply(200, kJson,
+                  OpenAiModel({deployment.id(), deployment.model().config.context}, created));
 }
 
 }  // namespace scoville::server

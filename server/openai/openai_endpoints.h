@@ -11,8 +11,6 @@
 #include <memory>
 #include <string>
 
-#include "model/loaded_model.h"
-#include "server/constraint/constraint_cache.h"
 #include "server/engine/engine.h"
 #include "server/http/http_router.h"
 #include "server/http/http_server.h"
@@ -31,11 +29,10 @@ class OpenAiEndpoints {
     Duration max_request_duration = Seconds(600);
     double start_unix_seconds = 0;
     uint64_t salt = 0;  // what sets this start's ids and seeds apart from another's
-    ConstraintCache* constraints = nullptr;  // of the engine; null: constraints are refused
   };
 
   OpenAiEndpoints(const Options& options, Engine* engine, StreamHub* hub, HttpServer* http,
-                  const model::LoadedModel* model, BackgroundWorker* worker);
+                  BackgroundWorker* worker);
 
   // The routes refer to this object.
   void AddTo(HttpRouter* router);
@@ -63,7 +60,6 @@ class OpenAiEndpoints {
   Engine* const engine_;
   StreamHub* const hub_;
   HttpServer* const http_;
-  const model::LoadedModel* const model_;
   BackgroundWorker* const worker_;
   const std::shared_ptr<ReaderThread> thread_;
   const std::shared_ptr<std::atomic<int64_t>> open_;

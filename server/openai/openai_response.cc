@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "server/http/http_text.h"
 
 namespace scoville::server {
@@ -153,16 +154,20 @@ std::string OpenAiErrorEvent(OpenAiRoute route, const ServiceError& error) {
   return Data(OpenAiError(route, error)) + "data: [DONE]\n\n";
 }
 
-std::string OpenAiModel(absl::string_view id, int64_t max_model_len, int64_t created) {
-  return Dump({{"id", std::string(id)},
+std::string OpenAiModel(const ModelEntry& model, int64_t created) {
+  return Dump({{"id", model.id},
                {"object", "model"},
                {"created", created},
                {"owned_by", "scoville"},
-               {"max_model_len", max_model_len}});
+               {"max_model_len", model.max_model_len}});
 }
 
-std::string OpenAiModels(absl::string_view id, int64_t max_model_len, int64_t created) {
-  return absl::StrCat("{\"object\":\"list\",\"data\":[", OpenAiModel(id, max_model_len, created),
+std::string OpenAiModels(absl::Span<const ModelEntry> models, int64_t created) {
+  return absl::StrCat("{\"object\":\"list\",\"data\":[",
+                      absl::StrJoin(models, ",",
+                                    [created](std::string* out, const ModelEntry& model) {
+                                      absl::StrAppend(out, OpenAiModel(model, created));
+                                    }),
                       "]}");
 }
 

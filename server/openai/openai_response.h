@@ -64,8 +64,12 @@ HttpHeaders OpenAiErrorHeaders(const ServiceError& error);
 std::string OpenAiErrorEvent(OpenAiRoute route, const ServiceError& error);
 
 // The list of models, or one of them.
-std::string OpenAiModels(absl::string_view id, int64_t max_model_len, int64_t created);
-std::string OpenAiModel(absl::string_view id, int64_t max_model_len, int64_t created);
+struct ModelEntry {
+  std::string id;
+  int64_t max_model_len = 0;
+};
+std::string OpenAiModels(absl::Span<const ModelEntry> models, int64_t created);
+std::string OpenAiModel(const ModelEntry& model, int64_t created);
 
 }  // namespace scoville::server
 

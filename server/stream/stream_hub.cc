@@ -12,34 +12,42 @@ StreamHub::StreamHub(Engine* engine)
   engine_->SetTurnHook([flusher = flusher_] { flusher->Flush(); });
 }
 
-std::shared_ptr<TokenStream> StreamHub::Submit(scheduler::Request request,
+std::shared_ptr<TokenStream> StreamHub::Submit(std::shared_ptr<Deployment> deployment,
+                                               scheduler::Request request,
                                                const std::shared_ptr<ReaderThread>& thread,
                                                StreamReader* reader) {
-  return SubmitChoices(std::move(request), 1, thread, reader).front();
+  return SubmitChoices(deployment, std::move(request), 1, thread, reader).front();
 }
 
 std::vector<std::shared_ptr<TokenStream>> StreamHub::SubmitChoices(
-    scheduler::Request request, uint32_t choices, const std::shared_ptr<ReaderThread>& thread,
-    StreamReader* reader) {
+    const std::shared_ptr<Deployment>& deployment, scheduler::Request request, uint32_t choices,
+    const std::shared_ptr<ReaderThread>& thread, StreamReader* reader) {
   std::vector<scheduler::Request> requests = ChoicesOf(std::move(request), choices);
   std::vector<std::shared_ptr<TokenStream>> streams;
   for (scheduler::Request& choice : requests) {
     CHECK(choice.sink == nullptr);
     streams.push_back(std::make_shared<TokenStream>(thread, reader));
+    streams.back()->deployment = deployment;
     choice.sink = std::make_unique<StreamSink>(streams.back(), flusher_);
   }
-  const bool posted = engine_->Post([engine = engine_, flusher = flusher_, streams,
-                                     requests = std::move(requests)]() mutable {
-    scheduler::SubmitChoicesResult result = engine->scheduler().SubmitChoices(std::move(requests));
-    for (size_t i = 0; i < streams.size(); ++i) {
-      if (result.refusal) {
-        streams[i]->Refuse(*result.refusal);
-        flusher->Mark(streams[i]);
-      } else {
-        streams[i]->id = result.ids[i];
-      }
-    }
-  });
+  const bool posted = engine_->Post(
+      [deployment, flusher = flusher_, streams, requests = std::move(requests)]() mutable {
+        scheduler::SubmitChoicesResult result;
+        if (deployment->open()) {
+          result = deployment->scheduler().SubmitChoices(std::move(requests));
+        } else {
+          result.refusal = scheduler::Refusal{scheduler::RefusalReason::kDraining,
+                                              "the model has been unloaded", 0, 0, Seconds(1)};
+        }
+        for (size_t i = 0; i < streams.size(); ++i) {
+          if (result.refusal) {
+            streams[i]->Refuse(*result.refusal);
+            flusher->Mark(streams[i]);
+          } else {
+            streams[i]->id = result.ids[i];
+          }
+        }
+      });
   if (!posted) {
     for (const std::shared_ptr<TokenStream>& stream : streams) {
       stream->Refuse(
@@ -51,16 +59,20 @@ std::vector<std::shared_ptr<TokenStream>> StreamHub::SubmitChoices(
 }
 
 void StreamHub::Cancel(std::shared_ptr<TokenStream> stream, scheduler::Outcome outcome) {
-  engine_->Post([engine = engine_, stream = std::move(stream), outcome] {
-    if (stream->id.value != 0) {
-      engine->scheduler().Cancel(stream->id, outcome);
+  engine_->Post([stream = std::move(stream), outcome] {
+    if (stream->id.value != 0 && stream->deployment->open()) {
+      stream->deployment->scheduler().Cancel(stream->id, outcome);
     }
   });
 }
 
 void StreamHub::AfterRead(const std::shared_ptr<TokenStream>& stream) {
   if (stream->TakeCaughtUp()) {
-    engine_->Post([engine = engine_, stream] { engine->scheduler().ReaderCaughtUp(stream->id); });
+    engine_->Post([stream] {
+      if (stream->deployment->open()) {
+        stream->deployment->scheduler().ReaderCaughtUp(stream->id);
+      }
+    });
   }
 }
 

@@ -22,16 +22,17 @@ class StreamHub {
  public:
   explicit StreamHub(Engine* engine);
 
-  // `request.sink` must be empty. `reader` is woken on `thread` and must Detach before it goes.
-  // Every stream ends, however the engine goes about it.
-  std::shared_ptr<TokenStream> Submit(scheduler::Request request,
+  // The request is `deployment`'s; `request.sink` must be empty. `reader` is woken on `thread` and
+  // must Detach before it goes. Every stream ends, however the engine goes about it.
+  std::shared_ptr<TokenStream> Submit(std::shared_ptr<Deployment> deployment,
+                                      scheduler::Request request,
                                       const std::shared_ptr<ReaderThread>& thread,
                                       StreamReader* reader);
   // The same for several answers to it (choices.h), a stream each, in their order. They are taken
   // or refused together.
   std::vector<std::shared_ptr<TokenStream>> SubmitChoices(
-      scheduler::Request request, uint32_t choices, const std::shared_ptr<ReaderThread>& thread,
-      StreamReader* reader);
+      const std::shared_ptr<Deployment>& deployment, scheduler::Request request, uint32_t choices,
+      const std::shared_ptr<ReaderThread>& thread, StreamReader* reader);
 
   // Ends the request; its stream still gets its end. Nothing happens if it has ended.
   void Cancel(std::shared_ptr<TokenStream> stream,

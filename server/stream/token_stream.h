@@ -23,6 +23,7 @@
 #include "base/units.h"
 #include "model/sampling_params.h"
 #include "scheduler/request.h"
+#include "server/engine/deployment.h"
 #include "server/stream/spsc_queue.h"
 
 namespace scoville::server {
@@ -93,6 +94,9 @@ class TokenStream {
   void End(const scheduler::RequestRecord& record);
   void Refuse(const scheduler::Refusal& refusal);
   bool Congested();
+
+  // Who computes it; constant from the submission on.
+  std::shared_ptr<Deployment> deployment;
 
   RequestId id;         // zero until admitted
   bool marked = false;  // in the flusher's list

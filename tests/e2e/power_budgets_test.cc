@@ -39,7 +39,7 @@ class PowerBudgetsTest : public DaemonTest {
 
 TEST_F(PowerBudgetsTest, HoldFromTheStartAndCanBeSeen) {
   StartDaemon(With(WriteConfig("600W")));
-  const auto state = client().GetPowerBudget({});
+  const auto state = client().GetPowerBudget(v1::GetPowerBudgetRequest(), {});
   ASSERT_TRUE(state.ok()) << state.status();
   std::map<std::string, v1::BudgetNodeState> nodes;
   for (const v1::BudgetNodeState& node : state->nodes()) {

@@ -37,11 +37,16 @@ class FakeDaemon final : public v1::Completions::Service, public v1::Pool::Servi
   bool endless = false;   // chunks until the client goes
   bool no_final = false;  // end with OK but without the final message
   v1::SetPowerBudgetResponse power_answer;
+  v1::PoolState pool;  // of GetPool
 
   // What was seen.
   std::atomic<int> cancelled = 0;
   std::string last_request_id;
   v1::SetPowerBudgetRequest last_power;
+  v1::DrainDeviceRequest last_drain;
+  v1::InjectFaultRequest last_fault;
+  v1::LoadModelRequest last_load;
+  std::string last_unload;
 
   grpc::Status Generate(grpc::ServerContext* context, const v1::GenerateRequest*,
                         grpc::ServerWriter<v1::GenerateResponse>* writer) override {
@@ -68,6 +73,38 @@ class FakeDaemon final : public v1::Completions::Service, public v1::Pool::Servi
     }
     ++cancelled;
     return grpc::Status::CANCELLED;
+  }
+  grpc::Status GetPool(grpc::ServerContext*, const v1::GetPoolRequest*,
+                       v1::GetPoolResponse* response) override {
+    *response->mutable_pool() = pool;
+    return status;
+  }
+  grpc::Status DrainDevice(grpc::ServerContext*, const v1::DrainDeviceRequest* request,
+                           v1::DrainDeviceResponse* response) override {
+    last_drain = *request;
+    response->mutable_device()->set_id(request->device());
+    response->mutable_device()->set_state(v1::DEVICE_STATE_DRAINING);
+    response->mutable_device()->set_running(3);
+    return status;
+  }
+  grpc::Status InjectFault(grpc::ServerContext*, const v1::InjectFaultRequest* request,
+                           v1::InjectFaultResponse* response) override {
+    last_fault = *request;
+    response->mutable_device()->set_state(v1::DEVICE_STATE_READY);
+    return status;
+  }
+  grpc::Status LoadModel(grpc::ServerContext*, const v1::LoadModelRequest* request,
+                         v1::LoadModelResponse* response) override {
+    last_load = *request;
+    response->mutable_model()->set_id(request->model());
+    response->mutable_model()->set_state("ready");
+    return status;
+  }
+  grpc::Status UnloadModel(grpc::ServerContext*, const v1::UnloadModelRequest* request,
+                           v1::UnloadModelResponse* response) override {
+    last_unload = request->model();
+    response->set_live_requests(2);
+    return status;
   }
   grpc::Status SetPowerBudget(grpc::ServerContext*, const v1::SetPowerBudgetRequest* request,
                               v1::SetPowerBudgetResponse* response) override {

@@ -67,21 +67,15 @@ ServerFixture::ServerFixture(FixtureOptions options) {
     options.engine.pool.kv_blocks = options.context / 8;
   }
   options.engine.compute_lanes = 1;
+  options.engine.constraints = options.constraints;
   auto started = server::Engine::Start(options.engine, model.get(), &observer);
   CHECK(started.ok());
   engine = *std::move(started);
   hub = std::make_unique<server::StreamHub>(engine.get());
   worker = std::make_unique<server::BackgroundWorker>(options.long_prompts);
-  constraints = std::make_unique<server::ConstraintCache>(
-      model->tokenizer.get(), options.constraints, [this] { return engine->Now(); });
-  options.grpc.constraints = constraints.get();
   options.grpc.address = "127.0.0.1:0";
-  server::GrpcDeployment deployment;
-  deployment.version = "test";
-  deployment.profile = "jalapeno-gen1";
-  deployment.executor = functional ? "functional" : "synthetic";
-  auto listening = server::GrpcServer::Start(options.grpc, engine.get(), hub.get(), model.get(),
-                                             worker.get(), std::move(deployment));
+  auto listening =
+      server::GrpcServer::Start(options.grpc, engine.get(), hub.get(), worker.get(), "test", {});
   CHECK(listening.ok());
   server = *std::move(listening);
   server->SetServing(true);

@@ -58,7 +58,6 @@ class ServerFixture {
   std::unique_ptr<server::Engine> engine;
   std::unique_ptr<server::StreamHub> hub;
   std::unique_ptr<server::BackgroundWorker> worker;
-  std::unique_ptr<server::ConstraintCache> constraints;
   std::unique_ptr<server::GrpcServer> server;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::Completions::Stub> completions;

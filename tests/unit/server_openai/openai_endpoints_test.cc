@@ -52,12 +52,8 @@ class OpenAiEndpointsTest : public ::testing::Test {
     auto http = HttpServer::Listen(HostPort{"127.0.0.1", 0}, {});
     ASSERT_TRUE(http.ok()) << http.status();
     http_ = *std::move(http);
-    constraints_ = std::make_unique<ConstraintCache>(model_->tokenizer.get(), ConstraintOptions(),
-                                                     [this] { return engine_->Now(); });
-    OpenAiEndpoints::Options own;
-    own.constraints = constraints_.get();
-    endpoints_ = std::make_unique<OpenAiEndpoints>(own, engine_.get(), hub_.get(), http_.get(),
-                                                   model_.get(), worker_.get());
+    endpoints_ = std::make_unique<OpenAiEndpoints>(OpenAiEndpoints::Options(), engine_.get(),
+                                                   hub_.get(), http_.get(), worker_.get());
     router_ = std::make_unique<HttpRouter>();
     endpoints_->AddTo(router_.get());
     http_->Serve(
@@ -118,7 +114,6 @@ class OpenAiEndpointsTest : public ::testing::Test {
   std::unique_ptr<HttpRouter> router_;
   std::unique_ptr<StreamHub> hub_;
   std::unique_ptr<BackgroundWorker> worker_;
-  std::unique_ptr<ConstraintCache> constraints_;
   std::unique_ptr<OpenAiEndpoints> endpoints_;
   std::unique_ptr<Engine> engine_;
 };
