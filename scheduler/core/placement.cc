@@ -243,6 +243,9 @@ bool Scheduler::Impl::AskForRoom(LiveRequest* live) {
   if (lower == 0 || leaving_ > 0 || options_.victims != VictimPolicy::kLeastCost) {
     return false;  // nobody to ask, or somebody is on the way out
   }
+  if (asked_at_step_ == steps_) {
+    return false;  // what left did not help; before the next step nothing more will
+  }
   DeviceSlot* best = nullptr;
   std::vector<LiveRequest*> best_victims;
   int64_t best_cost = 0;
@@ -251,7 +254,12 @@ bool Scheduler::Impl::AskForRoom(LiveRequest* live) {
       continue;
     }
     const device::BlockPool& kv = slot.device->kv();
-    const int64_t needed = kv.BlocksFor(live->known()) - ReferencedHits(*live, slot);
+    const int64_t total = kv.BlocksFor(live->last_token);
+    if (total > kv.num_blocks()) {
+      continue;
+    }
+    const int64_t shared = ReferencedHits(*live, slot);
+    const int64_t needed = (live->pinned ? total : kv.BlocksFor(live->known())) - shared;
     int64_t free = kv.free_blocks() - Reserved(slot);
     int64_t running = static_cast<int64_t>(slot.running.size());
     std::vector<LiveRequest*> victims;
@@ -280,6 +288,7 @@ bool Scheduler::Impl::AskForRoom(LiveRequest* live) {
   if (best == nullptr) {
     return false;
   }
+  asked_at_step_ = steps_;
   for (LiveRequest* victim : best_victims) {
     TellToLeave(victim, *best, /*move=*/false);
   }

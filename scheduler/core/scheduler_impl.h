@@ -260,6 +260,8 @@ class Scheduler::Impl {
   OutputLengths lengths_;
   std::vector<uint64_t> candidates_;  // reused
   std::array<int64_t, kServiceClasses> running_by_class_{};
+  int64_t steps_ = 0;                    // of all devices
+  int64_t asked_at_step_ = -1;           // when rows were last told to make room
   int64_t leaving_ = 0;                  // rows that go when their step ends
   mutable int64_t largest_tokens_ = -1;  // LargestDeviceTokens(); -1: to be found anew
   // Prompt tokens that those on devices have still to compute.

@@ -274,6 +274,7 @@ void Scheduler::Impl::Commit(uint32_t device, device::StepOutcome outcome) {
   DeviceSlot& slot = devices_[device];
   loop_->Cancel(slot.watch);
   slot.steps += 1;
+  steps_ += 1;
   slot.copies.clear();
   observer_->OnStep(outcome.record);
   const int64_t took = (outcome.record.end - outcome.record.start - outcome.record.lag).value();
