@@ -2,7 +2,8 @@
 //
 // scheduler.cc: in and out. placement.cc: from the queue to devices. joining.cc: whether a device
 // can take it. foresight.cc: what a placement would cost. transfers.cc: blocks from host memory and
-// from other devices. stepping.cc: one step of a device, from plan to results. failures.cc: devices
+// from other devices. stepping.cc: one step of a device. results.cc: what it has brought, and
+// the ends of requests. failures.cc: devices
 // that are lost, drained and return. power_shedding.cc: what the power budget asks of the work.
 // status_report.cc: what can be said of it all. self_check.cc: whether it agrees.
 //
