@@ -144,7 +144,8 @@ TEST_F(ModelsTest, EachAnswersByItsNameOnItsOwnDevices) {
   EXPECT_EQ(Reason(Ask("gamma")), "MODEL_NOT_FOUND");
 
   std::vector<std::string> devices;
-  for (const v1::Device& device : Pool().devices()) {
+  const auto pool = Pool();
+  for (const v1::Device& device : pool.devices()) {
     devices.push_back(absl::StrCat(device.model(), " ", device.id()));
   }
   EXPECT_THAT(devices, ElementsAre("alpha 0", "beta 0", "beta 1"));
