@@ -105,7 +105,10 @@ TEST_F(CompletionsTest, TokensDependOnTheRequestAlone) {
 class CrowdedTest : public CompletionsTest {
  protected:
   // Room for two long answers, not for six.
-  void SetUp() override { StartDaemon({.devices = 1, .more_flags = {"--set=pool.kv_blocks=40"}}); }
+  void SetUp() override {
+    StartDaemon({.devices = 1,
+                 .more_flags = {"--set=pool.kv_blocks=40", "--set=scheduler.join=prompt_fits"}});
+  }
 };
 
 TEST_F(CrowdedTest, TokensAreTheSameAfterPreemptionsAndTheirWasteIsNotBilled) {
