@@ -195,10 +195,8 @@ void Scheduler::Impl::NoteCapacity() {
   capacity.servers = std::count_if(devices_.begin(), devices_.end(),
                                    [](const DeviceSlot& slot) { return !slot.lost; });
   deadlines_.SetCapacity(capacity);
-  for (const uint64_t id : deadlines_.Demote(
-           loop_->Now(), prefilling_tokens_ > 0 ? PrefillTime(prefilling_tokens_) : Duration())) {
-    (void)id;  // best effort from now on: it no longer makes others infeasible
-  }
+  // What is late whatever happens becomes best effort: it no longer makes others infeasible.
+  deadlines_.Demote(loop_->Now(), PrefillBacklog());
 }
 
 }  // namespace scoville::scheduler

@@ -85,7 +85,6 @@ struct LiveRequest {
   // Blocks are on their way: it is in no plan.
   bool loading() const { return load.size() > 0 || source.size() > 0; }
   bool prefills() const { return computed < record.prompt_tokens; }
-  bool free_of_group() const { return !waits_for_leader; }
 
   RowView View(int64_t block_size) const {
     RowView view;

@@ -77,9 +77,7 @@ Scheduler::Impl::Impl(EventLoop* loop, std::vector<device::Device*> devices,
     devices_.push_back(std::move(slot));
     Book(devices_.back());
   }
-  DeadlineBook::Capacity capacity;
-  capacity.servers = static_cast<int64_t>(devices_.size());
-  deadlines_.SetCapacity(capacity);
+  NoteCapacity();
   MakeFleet();
 }
 
@@ -125,6 +123,11 @@ Duration Scheduler::Impl::PrefillTime(int64_t tokens) const {
   shape.Add(device::SequenceWork{device::StepRole::kPrefill, 0, chunk, 1, 0}, device.rules());
   const Duration full = device.power().SustainedStep(shape);
   return full * (tokens / chunk) + full * (tokens % chunk) / chunk;
+}
+
+// Of the prompts on devices, in one device's time.
+Duration Scheduler::Impl::PrefillBacklog() const {
+  return prefilling_tokens_ > 0 ? PrefillTime(prefilling_tokens_) : Duration();
 }
 
 AdmissionView Scheduler::Impl::ViewForAdmission(const Request& request) const {
@@ -221,7 +224,7 @@ std::optional<Refusal> Scheduler::Impl::RefuseHopeless(const Request& request) c
   }
   const int64_t prompt = static_cast<int64_t>(request.prompt.size());
   const Duration work = PrefillTime(std::max<int64_t>(1, prompt - hit * block));
-  const Duration backlog = prefilling_tokens_ > 0 ? PrefillTime(prefilling_tokens_) : Duration();
+  const Duration backlog = PrefillBacklog();
   if (deadlines_.Feasible(now, request.deadline, work, backlog)) {
     return std::nullopt;
   }

@@ -137,6 +137,7 @@ class Scheduler::Impl {
   void Enqueue(LiveRequest* live);
   Duration RetryAfter() const;
   Duration PrefillTime(int64_t tokens) const;
+  Duration PrefillBacklog() const;
   // What work on the request costs its tenant: input tokens, and output tokens twice.
   static constexpr int64_t kOutputCost = 2;
   void ServeTokens(LiveRequest* live, int64_t cost);

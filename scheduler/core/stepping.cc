@@ -2,11 +2,18 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/stable_hash.h"
 #include "base/status_macros.h"
 #include "scheduler/core/scheduler_impl.h"
 
 namespace scoville::scheduler {
+
+namespace {
+
+// Of JoinPolicy::kNewTokenRatio: from its first value it falls to the least in 600 steps.
+constexpr double kLeastTokenRatio = 0.098;
+constexpr double kTokenRatioDecay = (0.7 - kLeastTokenRatio) / 600;
+
+}  // namespace
 
 void Scheduler::Impl::SchedulePlan(DeviceSlot& slot) {
   if (slot.device->busy() || slot.plan || slot.lost) {
@@ -150,8 +157,9 @@ void Scheduler::Impl::CommitPlan(DeviceSlot& slot, const FittedStep& step) {
     }
     Preempt(victim, slot);
   }
-  slot.token_ratio = victims.empty() ? std::max(0.098, slot.token_ratio - (0.7 - 0.098) / 600)
-                                     : RatioAfterRetraction(slot);
+  slot.token_ratio = victims.empty()
+                         ? std::max(kLeastTokenRatio, slot.token_ratio - kTokenRatioDecay)
+                         : RatioAfterRetraction(slot);
   if (!victims.empty()) {
     // Another device may have room; its plan cannot be made within this instant's planning.
     PlaceSoon();

@@ -14,6 +14,7 @@
 #include "device/device.h"
 #include "device/physics/profile.h"
 #include "scheduler/scheduler.h"
+#include "tests/support/core_fixture.h"
 
 namespace scoville::tests {
 
@@ -86,7 +87,7 @@ struct BenchOptions {
 class BenchPool {
  public:
   BenchPool(EventLoop* loop, const BenchOptions& options)
-      : profile(device::DefaultProfile()), pricer(&profile, TimingOf(profile), 8192) {
+      : profile(device::DefaultProfile()), pricer(&profile, SmallTiming(profile), 8192) {
     std::vector<device::Device*> borrowed;
     for (int32_t i = 0; i < options.devices; ++i) {
       device::DeviceOptions d;
@@ -101,8 +102,8 @@ class BenchPool {
       borrowed.push_back(devices.back().get());
     }
     scheduler::SchedulerOptions s = options.scheduler;
-    s.context = Config().context;
-    s.vocabulary = Config().vocabulary;
+    s.context = SmallConfig().context;
+    s.vocabulary = SmallConfig().vocabulary;
     scheduler = std::make_unique<scheduler::Scheduler>(loop, borrowed, s, &observer);
   }
 
@@ -127,25 +128,6 @@ class BenchPool {
     return result.id;
   }
 
-  static model::ModelConfig Config() {
-    model::ModelConfig config;
-    config.name = "small";
-    config.architecture = "llama";
-    config.layers = 30;
-    config.width = 576;
-    config.ffn_width = 1536;
-    config.heads = 9;
-    config.kv_heads = 3;
-    config.head_size = 64;
-    config.context = 8192;
-    config.vocabulary = 49152;
-    config.rope_dims = 64;
-    config.tied_head = true;
-    config.parameters = config.layer_parameters() + config.width * config.vocabulary;
-    config.weight_bytes = config.parameters * 5 / 8;
-    return config;
-  }
-
   int64_t begun = 0;
   int64_t made = 0;
   device::Profile profile;
@@ -153,13 +135,6 @@ class BenchPool {
   std::vector<std::unique_ptr<device::Device>> devices;
   CountingObserver observer;
   std::unique_ptr<scheduler::Scheduler> scheduler;
-
- private:
-  static device::ModelTiming TimingOf(const device::Profile& profile) {
-    auto timing = device::MakeModelTiming(profile, model::CardOf(Config()), {});
-    CHECK(timing.ok());
-    return *std::move(timing);
-  }
 };
 
 }  // namespace scoville::tests
