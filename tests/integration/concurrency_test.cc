@@ -199,8 +199,9 @@ bool BecomesIdle(client::Client& client, v1::PoolState* last) {
 
 TEST(Concurrency, ManyUnrulyClientsLeaveNothingBehind) {
   DaemonOptions options;
-  // Few blocks, so that requests preempt each other as well.
-  options.more_flags = {"--set=pool.kv_blocks=40", "--log-level=warn"};
+  // Few blocks, and sequences join as long as their prompts fit, so that they preempt each other.
+  options.more_flags = {"--set=pool.kv_blocks=40", "--set=scheduler.join=prompt_fits",
+                        "--log-level=warn"};
   auto daemon = DaemonProcess::Start(options);
   ASSERT_TRUE(daemon.ok()) << daemon.status().message();
   const absl::Time end = absl::Now() + absl::Seconds(FromEnvironment("SCOVILLE_SOAK_SECONDS", 10));
