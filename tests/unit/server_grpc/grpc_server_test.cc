@@ -420,8 +420,8 @@ TEST(GrpcServerStartTest, ATakenPortIsAClearError) {
   ServerFixture f;
   server::GrpcServerOptions options;
   options.address = f.server->address();
-  const auto second = server::GrpcServer::Start(options, f.engine.get(), f.hub.get(),
-                                                f.worker.get(), "test", {});
+  const auto second =
+      server::GrpcServer::Start(options, f.engine.get(), f.hub.get(), f.worker.get(), "test", {});
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(std::string(second.status().message()), HasSubstr(options.address));
 }
