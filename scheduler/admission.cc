@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 #include "scheduler/names.h"
 
 namespace scoville::scheduler {
@@ -33,40 +34,77 @@ std::optional<Refusal> CheckShape(const Request& request, const SchedulerOptions
   return std::nullopt;
 }
 
+Duration RetryAfter(const AdmissionView& view, int64_t requests) {
+  return view.ends == nullptr ? Duration() : view.ends->RetryAfter(view.now, requests, view.id);
+}
+
+// `whose`: "acme" or "class batch"; empty: the limits of all.
+std::optional<Refusal> CheckLimits(const QueueLoad& waiting, const QueueLoad& own,
+                                   const QueueLimits& limits, absl::string_view whose,
+                                   const AdmissionView& view) {
+  const std::optional<QueueExcess> excess = FindExcess(waiting, own, limits, view.devices);
+  if (!excess) {
+    return std::nullopt;
+  }
+  const char* bound = QueueBoundName(excess->bound);
+  Refusal refusal;
+  refusal.reason = whose.empty() ? RefusalReason::kQueueFull : RefusalReason::kQuota;
+  refusal.bound = whose.empty() ? bound : absl::StrCat(whose, " ", bound);
+  const std::string of = whose.empty() ? "" : absl::StrCat(" of ", whose);
+  if (excess->bound == QueueBound::kTime) {
+    refusal.message = absl::StrFormat(
+        "the wait%s is predicted to be %.3f s and %.3f more would pass the limit of %.3f", of,
+        static_cast<double>(excess->waiting) / 1e9, static_cast<double>(excess->more) / 1e9,
+        static_cast<double>(excess->limit) / 1e9);
+  } else {
+    refusal.message = absl::StrFormat("%d %s%s wait and %d more would pass the limit of %d",
+                                      excess->waiting, bound, of, excess->more, excess->limit);
+  }
+  refusal.needed = excess->waiting + excess->more;
+  refusal.limit = excess->limit;
+  // Those that have to leave do so in the order of service, among what waits of others. For all,
+  // the newcomer stands behind all that waits.
+  const __int128 leave = whose.empty() ? static_cast<__int128>(view.queued.requests) + 1
+                                       : static_cast<__int128>(excess->to_leave) *
+                                             view.queued.requests / waiting.requests;
+  refusal.retry_after = RetryAfter(view, std::max<int64_t>(1, static_cast<int64_t>(leave)));
+  return refusal;
+}
+
 // What may wait, of its class, of its tenant and of all.
 std::optional<Refusal> CheckQueue(const Request& request, const SchedulerOptions& options,
                                   const AdmissionView& view) {
-  const int64_t prompt = static_cast<int64_t>(request.prompt.size());
-  const int64_t of_class = options.max_queued_by_class[static_cast<size_t>(request.service_class)];
-  if (of_class > 0 && view.queued_of_class >= of_class) {
-    return Refusal{
-        RefusalReason::kQuota,
-        absl::StrFormat("%d requests of class %s wait, the class's limit is %d",
-                        view.queued_of_class, ServiceClassName(request.service_class), of_class),
-        view.queued_of_class + 1, of_class, view.retry_after};
+  const QueueLoad own = LoadOf(request, view);
+  const std::string of_class = absl::StrCat("class ", ServiceClassName(request.service_class));
+  const QueueLimits& class_limits =
+      options.max_queued_by_class[static_cast<size_t>(request.service_class)];
+  if (auto refusal = CheckLimits(view.queued_of_class, own, class_limits, of_class, view)) {
+    return refusal;
   }
-  if (options.max_queued_by_tenant > 0 && view.queued_of_tenant >= options.max_queued_by_tenant) {
-    return Refusal{RefusalReason::kQuota,
-                   absl::StrFormat("%d requests of this tenant wait, a tenant's limit is %d",
-                                   view.queued_of_tenant, options.max_queued_by_tenant),
-                   view.queued_of_tenant + 1, options.max_queued_by_tenant, view.retry_after};
+  const auto named = options.max_queued_of_tenant.find(request.tenant);
+  const QueueLimits& tenant_limits =
+      named != options.max_queued_of_tenant.end() ? named->second : options.max_queued_by_tenant;
+  if (auto refusal = CheckLimits(view.queued_of_tenant, own, tenant_limits,
+                                 absl::StrCat("tenant ", request.tenant), view)) {
+    return refusal;
   }
-  if (view.queued_requests >= options.max_queued_requests) {
-    return Refusal{RefusalReason::kQueueFull,
-                   absl::StrFormat("%d requests wait, the limit is %d", view.queued_requests,
-                                   options.max_queued_requests),
-                   view.queued_requests + 1, options.max_queued_requests, view.retry_after};
-  }
-  if (view.queued_requests > 0 && view.queued_tokens + prompt > options.max_queued_tokens) {
-    return Refusal{RefusalReason::kQueueFull,
-                   absl::StrFormat("%d prompt tokens wait and %d more would pass the limit of %d",
-                                   view.queued_tokens, prompt, options.max_queued_tokens),
-                   view.queued_tokens + prompt, options.max_queued_tokens, view.retry_after};
-  }
-  return std::nullopt;
+  return CheckLimits(view.queued, own, options.max_queued, "", view);
 }
 
 }  // namespace
+
+QueueLoad LoadOf(const Request& request, const AdmissionView& view) {
+  return {1, static_cast<int64_t>(request.prompt.size()), request.bytes, view.work};
+}
+
+bool LimitsTime(const SchedulerOptions& options) {
+  const auto timed = [](const QueueLimits& limits) { return limits.time > Duration(); };
+  return timed(options.max_queued) || timed(options.max_queued_by_tenant) ||
+         std::any_of(options.max_queued_by_class.begin(), options.max_queued_by_class.end(),
+                     timed) ||
+         std::any_of(options.max_queued_of_tenant.begin(), options.max_queued_of_tenant.end(),
+                     [&](const auto& of_tenant) { return timed(of_tenant.second); });
+}
 
 int64_t LastToken(const Request& request, const SchedulerOptions& options,
                   int64_t largest_device_tokens) {
@@ -89,7 +127,7 @@ std::optional<Refusal> Admit(const Request& request, const SchedulerOptions& opt
   if (view.class_closed) {
     return Refusal{RefusalReason::kPower,
                    "requests of this class are not taken while the power budget is short", 0, 0,
-                   std::max(view.retry_after, Seconds(1))};
+                   std::max(RetryAfter(view, view.queued.requests + 1), Seconds(1))};
   }
   if (auto refusal = CheckShape(request, options)) {
     return refusal;

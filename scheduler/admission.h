@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/units.h"
+#include "scheduler/forecast/drain_rate.h"
 #include "scheduler/request.h"
 #include "scheduler/scheduler.h"
 
@@ -19,14 +20,24 @@ struct AdmissionView {
   bool draining = false;
   bool class_closed = false;  // to keep a power budget
   bool device_ready = false;
-  int64_t queued_requests = 0;
-  int64_t queued_of_class = 0;   // requests of its class
-  int64_t queued_of_tenant = 0;  // requests of its tenant
-  int64_t queued_tokens = 0;
+  QueueLoad queued;
+  QueueLoad queued_of_class;
+  QueueLoad queued_of_tenant;
+  Duration work;        // predicted device time of the request, if a limit of time is set
+  int64_t devices = 1;  // that share such work
   int64_t largest_device_tokens = 0;  // KV capacity of the largest ready device
-  Duration retry_after;               // when a place in the queue is likely to be free
+  // How fast requests end, and whose answer it is: when there is likely to be room. nullptr:
+  // unknown.
+  const DrainRate* ends = nullptr;
+  uint64_t id = 0;
   TimePoint now;
 };
+
+// What the request adds to the load that waits.
+QueueLoad LoadOf(const Request& request, const AdmissionView& view);
+
+// True if some limit is one of time.
+bool LimitsTime(const SchedulerOptions& options);
 
 std::optional<Refusal> Admit(const Request& request, const SchedulerOptions& options,
                              const AdmissionView& view);

@@ -63,9 +63,10 @@ inline constexpr size_t kRefusalReasons = 10;
 struct Refusal {
   RefusalReason reason;
   std::string message;  // what, the value and the limit
-  int64_t needed = 0;   // in the unit of the reason: requests or tokens
+  int64_t needed = 0;   // in the unit of the limit: requests, tokens, bytes or nanoseconds
   int64_t limit = 0;
-  Duration retry_after;  // zero: don't
+  Duration retry_after;    // zero: don't
+  std::string bound = {};  // of kQueueFull and kQuota: which limit, as "acme bytes"
 };
 
 // What one request cost and how long its parts took. All energy is emulated.
@@ -121,6 +122,9 @@ struct Request {
   std::string external_id;
   std::string tenant = "anonymous";
   ServiceClass service_class = ServiceClass::kStandard;
+  int64_t bytes = 0;  // of the message that the client sent
+  // What the server has booked for it while it waits; let go when it first gets to a device.
+  std::shared_ptr<void> booking;
   std::string cache_salt;            // prefixes are shared among requests of one salt
   bool bypass_prefix_cache = false;  // compute all of the prompt
   std::vector<int32_t> prompt;       // at least one token

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,10 +47,14 @@ enum class CostUnit : uint8_t {
 struct SchedulerOptions {
   int64_t context = 0;  // of the model: prompt + output
   int64_t vocabulary = 0;
-  int64_t max_queued_requests = 1024;   // waiting, not running
-  int64_t max_queued_tokens = 8 << 20;  // prompt tokens of those
-  int32_t max_running = 256;            // sequences per device
-  int64_t max_step_tokens = 512;        // rows of one step
+  // What may wait: of all, of each class, of each tenant, and of those named in place of that. A
+  // request is refused with the limit that it would pass and a time to come back.
+  QueueLimits max_queued{1024, 8 << 20, 256 << 20, Duration()};
+  std::array<QueueLimits, kServiceClasses> max_queued_by_class{};
+  QueueLimits max_queued_by_tenant{};
+  std::map<std::string, QueueLimits> max_queued_of_tenant{};
+  int32_t max_running = 256;      // sequences per device
+  int64_t max_step_tokens = 512;  // rows of one step
   Duration slow_reader_timeout = Seconds(30);
   // Service levels that planning and routing aim at; zero: none. A step with decodes in it is kept
   // below itl_target by computing less of the prompts; a prompt is placed where its first token is
@@ -66,10 +71,7 @@ struct SchedulerOptions {
   CostUnit fairness_unit = CostUnit::kTokens;
   // A request without a deadline is taken to want its first token by then: the order's ageing.
   Duration implied_deadline = Seconds(30);
-  Duration class_ageing{};  // a request this old counts as one class higher; zero: never
-  // What a class or a tenant may have waiting; zero: no limit of its own.
-  std::array<int64_t, kServiceClasses> max_queued_by_class{};
-  int64_t max_queued_by_tenant = 0;
+  Duration class_ageing{};      // a request this old counts as one class higher; zero: never
   bool refuse_hopeless = true;  // work whose deadline cannot be met
 
   // Passing a request that does not fit: so many look past it at once, so many in all.

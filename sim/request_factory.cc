@@ -58,6 +58,7 @@ scheduler::Request MakeRequest(const client::WorkloadRequest& shape, TimePoint a
                                const model::LoadedModel& model) {
   scheduler::Request request;
   request.prompt = client::PromptOf(shape, model.config.vocabulary);
+  request.bytes = static_cast<int64_t>(request.prompt.size() * sizeof(int32_t));
   request.max_tokens = shape.output_tokens;
   request.sampling.seed = shape.seed;
   request.sampling.temperature = static_cast<float>(shape.sampling.temperature);

@@ -3,8 +3,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "base/status_macros.h"
 #include "scheduler/names.h"
+#include "scheduler/read_limits.h"
 #include "sim/scenario_sections.h"
 
 namespace scoville::sim {
@@ -31,12 +33,37 @@ absl::Status ReadSmall(const YamlMap& map, absl::string_view key, YamlIntRange r
   return absl::OkStatus();
 }
 
+// A list of texts, read by `read`.
+absl::Status ReadTexts(const YamlMap& map, absl::string_view key,
+                       absl::Status (*read)(absl::Span<const std::string>,
+                                            scheduler::SchedulerOptions*),
+                       scheduler::SchedulerOptions* options) {
+  ASSIGN_OR_RETURN(const std::vector<YamlNode> nodes, map.List(key));
+  std::vector<std::string> texts;
+  for (const YamlNode& node : nodes) {
+    ASSIGN_OR_RETURN(std::string text, node.AsString());
+    texts.push_back(std::move(text));
+  }
+  const absl::Status status = read(texts, options);
+  return status.ok() ? status : map.Error(key, status.message());
+}
+
+absl::Status ReadMaxQueued(const YamlMap& map, scheduler::SchedulerOptions* options) {
+  scheduler::QueueLimits* all = &options->max_queued;
+  RETURN_IF_ERROR(map.Read("max_queued_requests", &all->requests, YamlIntRange{0, 100'000'000}));
+  RETURN_IF_ERROR(map.Read("max_queued_tokens", &all->tokens, YamlIntRange{0, int64_t{1} << 50}));
+  Bytes bytes(all->bytes);
+  RETURN_IF_ERROR(map.Read("max_queued_bytes", &bytes));
+  all->bytes = bytes.value();
+  RETURN_IF_ERROR(ReadDuration(map, "max_queued_time", &all->time));
+  RETURN_IF_ERROR(ReadTexts(map, "max_queued_by_class", scheduler::ReadClassLimits, options));
+  return ReadTexts(map, "max_queued_by_tenant", scheduler::ReadTenantLimits, options);
+}
+
 absl::Status ReadQueue(const YamlMap& map, scheduler::SchedulerOptions* options) {
   RETURN_IF_ERROR(ReadEnum(map, "queue", scheduler::QueuePolicyNames(), &options->queue));
   RETURN_IF_ERROR(ReadDuration(map, "implied_deadline", &options->implied_deadline));
   RETURN_IF_ERROR(ReadDuration(map, "class_ageing", &options->class_ageing));
-  RETURN_IF_ERROR(map.Read("max_queued_by_tenant", &options->max_queued_by_tenant,
-                           YamlIntRange{0, 100'000'000}));
   RETURN_IF_ERROR(map.Read("refuse_hopeless", &options->refuse_hopeless));
   RETURN_IF_ERROR(ReadSmall(map, "look_ahead", {0, 1'024}, &options->look_ahead));
   RETURN_IF_ERROR(ReadSmall(map, "max_passes", {0, 1'000'000}, &options->max_passes));
@@ -108,10 +135,7 @@ absl::Status ReadTenants(const YamlMap& workload, Scenario* scenario) {
 
 absl::Status ReadScheduler(const YamlMap& map, Scenario* scenario) {
   scheduler::SchedulerOptions* options = &scenario->scheduler;
-  RETURN_IF_ERROR(
-      map.Read("max_queued_requests", &options->max_queued_requests, YamlIntRange{0, 100'000'000}));
-  RETURN_IF_ERROR(map.Read("max_queued_tokens", &options->max_queued_tokens,
-                           YamlIntRange{0, int64_t{1} << 50}));
+  RETURN_IF_ERROR(ReadMaxQueued(map, options));
   int64_t running = options->max_running;
   RETURN_IF_ERROR(map.Read("max_running", &running, YamlIntRange{1, 65'536}));
   options->max_running = static_cast<int32_t>(running);

@@ -61,7 +61,7 @@ Scenario ScenarioOf(const Queue& queue, uint64_t seed, int64_t requests, double 
   scenario.pool.executor = device::ExecutorKind::kSynthetic;
   scenario.pool.devices = queue.servers;
   scenario.scheduler.max_running = 1;
-  scenario.scheduler.max_queued_requests = requests;
+  scenario.scheduler.max_queued.requests = requests;
   scenario.workload.seed = seed;
   scenario.workload.requests = requests;
   scenario.workload.arrivals.requests_per_second = rate;

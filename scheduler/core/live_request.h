@@ -40,6 +40,7 @@ struct LiveRequest {
   Request request;         // its prompt is moved into `tokens`
   int64_t last_token = 0;  // most tokens the sequence may ever have: prompt + max_tokens
   TimerId deadline_timer;
+  Duration work;                       // predicted device time, if a limit of time is set
   std::shared_ptr<ChoiceGroup> group;  // nullptr: a single choice
   bool leads = false;                  // of the group
 

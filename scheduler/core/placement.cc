@@ -218,6 +218,7 @@ bool Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
     deadlines_.Remove(live->id());
   }
   live->running = true;
+  live->request.booking.reset();
   live->held = 0;
   running_by_class_[static_cast<size_t>(live->record.service_class)] += 1;
   live->record.device = slot.device->id();

@@ -212,11 +212,8 @@ void Scheduler::Impl::Retire(LiveRequest* live, Outcome outcome) {
     TakeOff(live, SlotOf(*live));
     leaving_ -= live->leaving || live->moving ? 1 : 0;
   }
-  if (live->waits_for_leader) {
-    --waiting_for_leaders_;
-  } else {
-    waiting_.Remove(live->id());
-  }
+  waiting_for_leaders_ -= live->waits_for_leader ? 1 : 0;
+  waiting_.Remove(live->id());
   if (deadlines_.Contains(live->id())) {
     deadlines_.Remove(live->id());
   }

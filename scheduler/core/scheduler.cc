@@ -57,6 +57,7 @@ Scheduler::Impl::Impl(EventLoop* loop, std::vector<device::Device*> devices,
     : loop_(loop),
       observer_(observer),
       options_(options),
+      limits_time_(LimitsTime(options)),
       waiting_(QueueOptionsOf(options)),
       router_(static_cast<int32_t>(std::max<size_t>(1, devices.size())), RouterOptionsOf(options)),
       lengths_(OutputLengthsOptions{static_cast<int32_t>(kServiceClasses)}) {
@@ -111,10 +112,6 @@ int64_t Scheduler::Impl::LargestDeviceTokens() const {
   return largest_tokens_;
 }
 
-Duration Scheduler::Impl::RetryAfter() const {
-  return ends_.RetryAfter(loop_->Now(), waiting_.size() + 1, next_id_);
-}
-
 // The least time in which one device computes so many prompt tokens.
 Duration Scheduler::Impl::PrefillTime(int64_t tokens) const {
   const device::Device& device = *devices_.front().device;
@@ -123,6 +120,25 @@ Duration Scheduler::Impl::PrefillTime(int64_t tokens) const {
   shape.Add(device::SequenceWork{device::StepRole::kPrefill, 0, chunk, 1, 0}, device.rules());
   const Duration full = device.power().SustainedStep(shape);
   return full * (tokens / chunk) + full * (tokens % chunk) / chunk;
+}
+
+// Of its prompt as if nothing of it were cached, and of the output that is expected of it, at its
+// share of steps that are as full as the device may get.
+Duration Scheduler::Impl::WorkOf(const Request& request) const {
+  const device::Device& device = *devices_.front().device;
+  const int64_t prompt = std::max<int64_t>(1, static_cast<int64_t>(request.prompt.size()));
+  const int64_t most = LastToken(request, options_, LargestDeviceTokens()) - prompt;
+  const int64_t output =
+      std::max<int64_t>(1, lengths_.Expected(static_cast<int32_t>(request.service_class), 0, most));
+  const device::BlockPool& kv = device.kv();
+  const int64_t beside =
+      std::clamp<int64_t>(kv.num_blocks() / std::max<int64_t>(1, kv.BlocksFor(prompt + output)), 1,
+                          options_.max_running);
+  device::StepShape shape;
+  for (int64_t i = 0; i < beside; ++i) {
+    shape.Add(device::SequenceWork{device::StepRole::kDecode, prompt, 1, 1, 0}, device.rules());
+  }
+  return PrefillTime(prompt) + device.power().SustainedStep(shape) * output / beside;
 }
 
 // Of the prompts on devices, in one device's time.
@@ -136,13 +152,18 @@ AdmissionView Scheduler::Impl::ViewForAdmission(const Request& request) const {
   view.class_closed = closed_classes_[static_cast<size_t>(request.service_class)];
   view.device_ready = std::any_of(devices_.begin(), devices_.end(),
                                   [](const DeviceSlot& slot) { return !slot.lost; });
-  view.queued_requests = waiting_.size() + waiting_for_leaders_;
-  view.queued_tokens = waiting_.tokens();
-  view.queued_of_class = waiting_.size(request.service_class);
-  view.queued_of_tenant =
-      options_.max_queued_by_tenant > 0 ? waiting_.TenantLoad(request.tenant).requests : 0;
+  view.queued = waiting_.load();
+  view.queued_of_class = waiting_.load(request.service_class);
+  view.queued_of_tenant = waiting_.TenantLoad(request.tenant);
+  if (limits_time_ && !devices_.empty()) {
+    view.devices = std::max<int64_t>(
+        1, std::count_if(devices_.begin(), devices_.end(),
+                         [](const DeviceSlot& slot) { return slot.takes_work(); }));
+    view.work = WorkOf(request);
+  }
   view.largest_device_tokens = LargestDeviceTokens();
-  view.retry_after = RetryAfter();
+  view.ends = &ends_;
+  view.id = next_id_;
   view.now = loop_->Now();
   return view;
 }
@@ -166,9 +187,9 @@ SubmitChoicesResult Scheduler::Impl::SubmitChoices(std::vector<Request> choices)
     if (refusal) {
       break;
     }
-    view.queued_requests += 1;
-    view.queued_of_class += 1;
-    view.queued_of_tenant += 1;
+    for (QueueLoad* load : {&view.queued, &view.queued_of_class, &view.queued_of_tenant}) {
+      *load += LoadOf(request, view);
+    }
   }
   if (!refusal && options_.refuse_hopeless) {
     refusal = RefuseHopeless(choices.front());
@@ -188,6 +209,7 @@ SubmitChoicesResult Scheduler::Impl::SubmitChoices(std::vector<Request> choices)
   }
   for (size_t i = 0; i < choices.size(); ++i) {
     LiveRequest* live = Accept(std::move(choices[i]));
+    live->work = view.work;
     live->record.choice = static_cast<int32_t>(i);
     live->group = group;
     live->leads = group != nullptr && i == 0;
@@ -196,9 +218,8 @@ SubmitChoicesResult Scheduler::Impl::SubmitChoices(std::vector<Request> choices)
       live->waits_for_leader = true;
       ++waiting_for_leaders_;
       group->waiting.push_back(live->record.id);
-    } else {
-      Enqueue(live);
     }
+    Enqueue(live);
   }
   PlaceWaiting();
   if (was_idle && fleet_ != nullptr) {
@@ -304,7 +325,16 @@ void Scheduler::Impl::Enqueue(LiveRequest* live) {
   entry.due = std::min(live->request.deadline, record.arrival + implied);
   entry.arrival = record.arrival;
   entry.tokens = live->known();
+  entry.bytes = live->request.bytes;
+  entry.time = live->work;
+  entry.held = live->waits_for_leader;
   waiting_.Push(entry);
+  if (!live->waits_for_leader) {
+    BookDeadline(live);
+  }
+}
+
+void Scheduler::Impl::BookDeadline(LiveRequest* live) {
   if (live->request.deadline != TimePoint::Max()) {
     deadlines_.Add(live->id(), live->request.deadline, PrefillTime(live->remaining()));
   }
@@ -338,7 +368,8 @@ void Scheduler::Impl::ReleaseGroup(LiveRequest* live) {
     if (follower != nullptr && follower->waits_for_leader) {
       follower->waits_for_leader = false;
       --waiting_for_leaders_;
-      Enqueue(follower);
+      waiting_.Release(follower->id());
+      BookDeadline(follower);
     }
   }
   live->group->waiting.clear();

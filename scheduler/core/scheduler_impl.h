@@ -135,7 +135,8 @@ class Scheduler::Impl {
   std::optional<Refusal> RefuseHopeless(const Request& request) const;
   LiveRequest* Accept(Request request);
   void Enqueue(LiveRequest* live);
-  Duration RetryAfter() const;
+  void BookDeadline(LiveRequest* live);
+  Duration WorkOf(const Request& request) const;
   Duration PrefillTime(int64_t tokens) const;
   Duration PrefillBacklog() const;
   // What work on the request costs its tenant: input tokens, and output tokens twice.
@@ -253,6 +254,7 @@ class Scheduler::Impl {
   EventLoop* const loop_;
   Observer* const observer_;
   const SchedulerOptions options_;
+  const bool limits_time_;
 
   std::vector<DeviceSlot> devices_;
   std::map<uint64_t, std::unique_ptr<LiveRequest>> live_;  // by id

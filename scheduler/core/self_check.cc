@@ -25,7 +25,7 @@ void Scheduler::Impl::CheckInvariants() const {
   }
   CHECK_EQ(prompt_tokens, prefilling_tokens_);
   CHECK_EQ(parking, static_cast<int64_t>(parks_.size()));
-  CHECK_EQ(running + waiting_.size() + waiting_for_leaders_, static_cast<int64_t>(live_.size()));
+  CHECK_EQ(running + waiting_.size(), static_cast<int64_t>(live_.size()));
 }
 
 // Every request stands in one place, and the counts are of what stands there.
@@ -38,8 +38,9 @@ void Scheduler::Impl::CheckRequests() const {
   for (const auto& [id, live] : live_) {
     CHECK_EQ(id, live->id());
     CHECK(!(live->running && live->waits_for_leader));
-    CHECK_EQ(waiting_.Contains(id), !live->waits_for_leader);
-    CHECK_EQ(waiting_.Waiting(id), !live->running && !live->waits_for_leader);
+    CHECK(waiting_.Contains(id));
+    CHECK_EQ(waiting_.Waiting(id), !live->running);
+    CHECK_EQ(waiting_.Held(id), live->waits_for_leader);
     running[static_cast<size_t>(live->record.service_class)] += live->running ? 1 : 0;
     leaving += live->leaving || live->moving ? 1 : 0;
     paused += live->paused ? 1 : 0;

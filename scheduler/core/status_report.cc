@@ -25,7 +25,7 @@ PoolStatus Scheduler::Impl::Status() const {
     status.devices.back().state = health.state;
     status.health.push_back(health);
   }
-  status.waiting = waiting_.size() + waiting_for_leaders_;
+  status.waiting = waiting_.size();
   for (size_t i = 0; i < kServiceClasses; ++i) {
     status.waiting_by_class[i] = waiting_.size(static_cast<ServiceClass>(i));
   }

@@ -12,6 +12,11 @@ namespace {
 // never overflow.
 constexpr int64_t kMostCost = int64_t{1} << 60;
 
+uint32_t Saturated(int64_t count) {
+  constexpr int64_t kMost = std::numeric_limits<uint32_t>::max();
+  return static_cast<uint32_t>(std::min(count, kMost));
+}
+
 }  // namespace
 
 RequestQueue::RequestQueue(const QueueOptions& options)
@@ -84,16 +89,15 @@ void RequestQueue::Adjust(uint32_t tenant, size_t line, int64_t delta) {
   }
 }
 
-void RequestQueue::Count(const Record& record, int64_t sign) {
-  const int64_t tokens = sign * record.tokens;
-  QueueLoad& load = classes_[record.service_class];
-  load.requests += sign;
-  load.tokens += tokens;
-  total_.requests += sign;
-  total_.tokens += tokens;
-  TenantTable::Tenant& tenant = tenants_.at(record.tenant);
-  tenant.waiting += sign;
-  tenant.tokens += tokens;
+void RequestQueue::Count(const Record& record, bool comes) {
+  const QueueLoad one = LoadOf(record);
+  for (QueueLoad* load :
+       {&total_, &classes_[record.service_class], &tenants_.at(record.tenant).waiting}) {
+    comes ? * load += one : * load -= one;
+  }
+  if (record.held) {
+    held_ += comes ? 1 : -1;
+  }
 }
 
 void RequestQueue::Enter(const Record& record) {
@@ -122,7 +126,7 @@ void RequestQueue::Leave(const Record& record) {
 
 void RequestQueue::Push(const QueueEntry& entry) {
   CHECK(entry.cost >= 0 && entry.cost <= kMostCost);
-  CHECK_GE(entry.tokens, 0);
+  CHECK(entry.tokens >= 0 && entry.bytes >= 0 && entry.time >= Duration());
   uint32_t slot;
   if (free_.empty()) {
     slot = static_cast<uint32_t>(records_.size());
@@ -138,14 +142,37 @@ void RequestQueue::Push(const QueueEntry& entry) {
   record.cost = entry.cost;
   record.due = entry.due;
   record.arrival = entry.arrival;
-  record.tokens = entry.tokens;
+  record.tokens = Saturated(entry.tokens);
+  record.bytes = Saturated(entry.bytes);
+  record.time = entry.time;
+  record.held = entry.held;
   record.tenant = ResolveTenant(entry.tenant);
   record.state = State::kFresh;
   record.service_class = static_cast<uint8_t>(entry.service_class);
   record.line = record.service_class;
-  Enter(record);
-  Count(record, 1);
+  if (!record.held) {
+    Enter(record);
+  }
+  Count(record, true);
 }
+
+void RequestQueue::Hold(uint64_t id) {
+  Record& record = At(id);
+  CHECK(InLine(record));
+  Leave(record);
+  record.held = true;
+  ++held_;
+}
+
+void RequestQueue::Release(uint64_t id) {
+  Record& record = At(id);
+  CHECK(record.held);
+  record.held = false;
+  --held_;
+  Enter(record);
+}
+
+bool RequestQueue::Held(uint64_t id) const { return At(id).held; }
 
 void RequestQueue::Peek(int64_t limit, std::vector<uint64_t>* ids) const {
   ids->clear();
@@ -156,8 +183,8 @@ void RequestQueue::Peek(int64_t limit, std::vector<uint64_t>* ids) const {
 
 RankKey RequestQueue::Take(uint64_t id) {
   Record& record = At(id);
-  CHECK(record.state == State::kFresh || record.state == State::kRestored);
-  Count(record, -1);
+  CHECK(InLine(record));
+  Count(record, false);
   TenantTable::Tenant& tenant = tenants_.at(record.tenant);
   ++tenant.taken;
   if (record.state == State::kRestored) {
@@ -183,16 +210,16 @@ void RequestQueue::Restore(uint64_t id, const RankKey& key, int64_t tokens) {
   record.not_pinned = key.not_pinned;
   CHECK_EQ(key, RankOf(record, record.tag));
   --tenants_.at(record.tenant).taken;
-  record.tokens = tokens;
+  record.tokens = Saturated(tokens);
   record.state = State::kRestored;
   Enter(record);
-  Count(record, 1);
+  Count(record, true);
 }
 
 RankKey RequestQueue::Pin(uint64_t id) {
   Record& record = At(id);
   CHECK(record.state == State::kTaken || record.state == State::kRestored);
-  const bool waits = record.state == State::kRestored;
+  const bool waits = record.state == State::kRestored && !record.held;
   if (waits) {
     lines_[record.line].EraseRestored(RankOf(record, record.tag));
   }
@@ -220,8 +247,10 @@ int64_t RequestQueue::Remove(uint64_t id) {
   if (record.state == State::kTaken) {
     --tenants_.at(record.tenant).taken;
   } else {
-    Leave(record);
-    Count(record, -1);
+    if (!record.held) {
+      Leave(record);
+    }
+    Count(record, false);
   }
   const int64_t refund = record.state == State::kFresh ? 0 : record.cost;
   Adjust(record.tenant, record.charged_in, -refund);

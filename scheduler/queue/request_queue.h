@@ -17,6 +17,9 @@
 // Remove gives back what was charged and never served. README.md has the bound that follows for two
 // tenants that always have something waiting, and what it supposes.
 //
+// What waits for an event of its own (Hold, or pushed `held`) is in no line until it is released:
+// it is counted and keeps its place, but nobody has to look past it.
+//
 // The caller tells every id's end: Remove, also for what ran to its end on a device.
 //
 // Units: cost in any one unit (milli-tokens, microjoules): the queue does not care. Ownership: owns
@@ -38,6 +41,7 @@
 #include "absl/strings/string_view.h"
 #include "base/units.h"
 #include "scheduler/queue/class_line.h"
+#include "scheduler/queue/queue_limits.h"
 #include "scheduler/queue/rank_key.h"
 #include "scheduler/queue/tenant_table.h"
 #include "scheduler/request.h"
@@ -76,15 +80,12 @@ struct QueueEntry {
   // For kEdf: the deadline, else the target of the first token, else arrival + a horizon: it must
   // be finite, or later arrivals could pass it for ever.
   TimePoint due = TimePoint::Max();
-  TimePoint arrival;   // for ageing
-  int64_t tokens = 0;  // counted for admission
-};
-
-// What waits, of a class, of a tenant or of all.
-struct QueueLoad {
-  int64_t requests = 0;
+  TimePoint arrival;  // for ageing
+  // Counted for admission (QueueLoad). Tokens and bytes beyond 32 bits count as that many.
   int64_t tokens = 0;
-  friend bool operator==(const QueueLoad&, const QueueLoad&) = default;
+  int64_t bytes = 0;
+  Duration time{};
+  bool held = false;
 };
 
 struct TenantStatus {
@@ -116,6 +117,10 @@ class RequestQueue {
   // The same, with other tokens to count.
   void Restore(uint64_t id, const RankKey& key, int64_t tokens);
 
+  // Takes a waiting request out of its line, and puts it back where it would stand now. O(log).
+  void Hold(uint64_t id);
+  void Release(uint64_t id);
+
   // Pins a taken or restored request; returns its key.
   RankKey Pin(uint64_t id);
 
@@ -142,8 +147,11 @@ class RequestQueue {
   bool Contains(uint64_t id) const { return slots_.contains(id); }  // waiting or taken
   bool Waiting(uint64_t id) const;
 
-  bool empty() const { return total_.requests == 0; }
-  // Waiting requests; of a class as the client gave it, whatever ageing made of it.
+  bool Held(uint64_t id) const;  // Precondition: it is known
+
+  bool empty() const { return total_.requests == held_; }  // nothing in the lines
+  const QueueLoad& load() const { return total_; }
+  // Waiting requests, held ones too; of a class as the client gave it, whatever ageing made of it.
   int64_t size() const { return total_.requests; }
   int64_t size(ServiceClass service_class) const { return load(service_class).requests; }
   int64_t tokens() const { return total_.tokens; }
@@ -155,7 +163,7 @@ class RequestQueue {
   // Of every known name, by name; the shared one, if used, first.
   std::vector<TenantStatus> Tenants() const;
 
-  // How many are served before it. O(rank log rank). Precondition: it waits.
+  // How many are served before it. O(rank log rank). Precondition: it waits and is not held.
   int64_t rank_of(uint64_t id) const;
   // Waiting ids, ascending.
   std::vector<uint64_t> Ids() const;
@@ -172,11 +180,14 @@ class RequestQueue {
     int64_t cost = 0;  // the estimate; once charged, what of it is not served
     TimePoint due;
     TimePoint arrival;
-    int64_t tokens = 0;
-    int64_t tag = 0;      // once taken
+    int64_t tag = 0;  // once taken
+    Duration time;
+    uint32_t tokens = 0;
+    uint32_t bytes = 0;
     uint32_t tenant = 0;  // number in the table
-    State state = State::kUnused;
-    bool not_pinned = true;
+    State state : 6 = State::kUnused;
+    bool not_pinned : 1 = true;
+    bool held : 1 = false;
     uint8_t service_class = 0;   // as the client gave it
     uint8_t line : 4 = 0;        // class it waits in, after ageing
     uint8_t charged_in : 4 = 0;  // class whose virtual time was moved
@@ -199,9 +210,15 @@ class RequestQueue {
     return policy_ == QueuePolicy::kEdf ? record.due.ns() : 0;
   }
   void Adjust(uint32_t tenant, size_t line, int64_t delta);
+  static bool InLine(const Record& record) {
+    return !record.held && (record.state == State::kFresh || record.state == State::kRestored);
+  }
+  static QueueLoad LoadOf(const Record& record) {
+    return {1, record.tokens, record.bytes, record.time};
+  }
   void Enter(const Record& record);  // into its line
   void Leave(const Record& record);  // out of its line
-  void Count(const Record& record, int64_t sign);
+  void Count(const Record& record, bool comes);
   void CheckRecord(const Record& record) const;
 
   const QueuePolicy policy_;
@@ -211,6 +228,7 @@ class RequestQueue {
   std::array<ClassLine, kServiceClassCount> lines_;
   std::array<QueueLoad, kServiceClassCount> classes_{};
   QueueLoad total_;
+  int64_t held_ = 0;
   // Looked up, never walked.
   absl::flat_hash_map<uint64_t, uint32_t> slots_;
   std::vector<Record> records_;

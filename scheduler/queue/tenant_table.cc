@@ -45,7 +45,8 @@ uint32_t TenantTable::Resolve(absl::string_view name, absl::FunctionRef<bool(uin
   for (int probe = 0; probe < kProbes && size() > 1; ++probe) {
     hand_ = hand_ + 1 < size() ? hand_ + 1 : 1;
     Tenant& tenant = tenants_[hand_];
-    if (!tenant.configured && tenant.waiting == 0 && tenant.taken == 0 && forgettable(hand_)) {
+    if (!tenant.configured && tenant.waiting.requests == 0 && tenant.taken == 0 &&
+        forgettable(hand_)) {
       forget(hand_);
       numbers_.erase(tenant.name);
       tenant = Tenant();

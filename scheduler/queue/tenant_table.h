@@ -16,6 +16,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
+#include "scheduler/queue/queue_limits.h"
 
 namespace scoville::scheduler {
 
@@ -29,9 +30,8 @@ class TenantTable {
     std::string name;
     int64_t weight = kWeightOne;
     bool configured = false;
-    int64_t waiting = 0;  // requests
-    int64_t tokens = 0;   // of those
-    int64_t taken = 0;    // requests that were taken and may come back
+    QueueLoad waiting;
+    int64_t taken = 0;  // requests that were taken and may come back
     int64_t charged = 0;
   };
 

@@ -57,12 +57,15 @@ struct ServerConfig {
     Power overhead_per_device;     // at the wall beside each device
   };
   struct Limits {
+    // What may wait; zero: no limit.
     int64_t max_queued_requests = 1024;
-    int64_t max_queued_tokens = 8 << 20;  // prompt tokens of queued requests
-    int64_t max_running = 256;            // sequences per device
-    int64_t max_step_tokens = 512;        // rows of one step
-    Duration itl_target;                  // zero: none
-    Duration ttft_target;                 // zero: none
+    int64_t max_queued_tokens = 8 << 20;        // of their prompts
+    Bytes max_queued_bytes = Bytes(256 << 20);  // as clients sent them, also while tokenised
+    Duration max_queued_time;                   // the predicted wait
+    int64_t max_running = 256;                  // sequences per device
+    int64_t max_step_tokens = 512;              // rows of one step
+    Duration itl_target;                        // zero: none
+    Duration ttft_target;                       // zero: none
     Duration max_request_duration = Seconds(600);
     Duration slow_reader_timeout = Seconds(30);
     Duration progress_timeout = Seconds(10);
@@ -74,11 +77,9 @@ struct ServerConfig {
   struct Scheduling {
     std::string queue = "edf";
     Duration implied_deadline = Seconds(30);
-    Duration class_ageing;             // zero: never
-    int64_t max_queued_by_tenant = 0;  // zero: no limit of its own
-    int64_t max_queued_interactive = 0;
-    int64_t max_queued_standard = 0;
-    int64_t max_queued_batch = 0;
+    Duration class_ageing;                          // zero: never
+    std::vector<std::string> max_queued_by_class;   // "batch requests=100 time=30s"
+    std::vector<std::string> max_queued_by_tenant;  // "requests=50", "acme requests=500"
     bool refuse_hopeless = true;
     int64_t look_ahead = 8;
     int64_t max_passes = 32;

@@ -13,6 +13,7 @@
 #include "base/status_macros.h"
 #include "base/yaml_reader.h"
 #include "scheduler/power/budget_config.h"
+#include "scheduler/read_limits.h"
 #include "server/config/address.h"
 #include "server/config/deployments.h"
 #include "server/config/scheduler_settings.h"
@@ -61,6 +62,7 @@ class Merger {
 
  private:
   absl::Status CheckBesideDeployments() const;
+  absl::Status CheckQueueLimits() const;
   absl::Status CheckAddress(absl::string_view path, const std::string& text) const;
   std::string OriginOf(absl::string_view path) const;
 
@@ -211,11 +213,24 @@ absl::Status Merger::Validate() const {
   if (const auto weights = ParseWeights(out_->config.fairness.weights); !weights.ok()) {
     return From(weights.status(), OriginOf("fairness.weights"), "fairness.weights");
   }
+  RETURN_IF_ERROR(CheckQueueLimits());
   scheduler::FleetPowerOptions fleet;
   fleet.nodes = out_->config.pool.budgets;
   fleet.budget = out_->config.power.budget;
   return scheduler::MakeBudgetTree(fleet, static_cast<uint32_t>(out_->config.pool.devices), Power())
       .status();
+}
+
+absl::Status Merger::CheckQueueLimits() const {
+  scheduler::SchedulerOptions unused;
+  const ServerConfig::Scheduling& limits = out_->config.scheduler;
+  const auto checked = [&](const absl::Status& status, absl::string_view path) {
+    return status.ok() ? status : From(status, OriginOf(path), path);
+  };
+  RETURN_IF_ERROR(checked(scheduler::ReadClassLimits(limits.max_queued_by_class, &unused),
+                          "scheduler.max_queued_by_class"));
+  return checked(scheduler::ReadTenantLimits(limits.max_queued_by_tenant, &unused),
+                 "scheduler.max_queued_by_tenant");
 }
 
 // What only one deployment can have.

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "scheduler/names.h"
+#include "scheduler/read_limits.h"
 #include "scheduler/routing/route_policy.h"
 
 namespace scoville::server {
@@ -34,18 +35,13 @@ void BindQueue(ServerConfig::Scheduling* c, std::vector<Setting>* s) {
   s->emplace_back("scheduler.class_ageing", &c->class_ageing,
                   "a request counts as one class higher for each such time it waited; 0s: never")
       .Range(0, kDay);
-  s->emplace_back("scheduler.max_queued_by_tenant", &c->max_queued_by_tenant,
-                  "requests of one tenant that may wait; 0: no limit of its own")
-      .Range(0, 100'000'000);
-  s->emplace_back("scheduler.max_queued_interactive", &c->max_queued_interactive,
-                  "requests of class interactive that may wait; 0: no limit of its own")
-      .Range(0, 100'000'000);
-  s->emplace_back("scheduler.max_queued_standard", &c->max_queued_standard,
-                  "requests of class standard that may wait; 0: no limit of its own")
-      .Range(0, 100'000'000);
-  s->emplace_back("scheduler.max_queued_batch", &c->max_queued_batch,
-                  "requests of class batch that may wait; 0: no limit of its own")
-      .Range(0, 100'000'000);
+  s->emplace_back("scheduler.max_queued_by_class", &c->max_queued_by_class,
+                  "what may wait of a class: \"batch requests=100 tokens=1000000 bytes=64MiB "
+                  "time=30s\", each limit optional but one");
+  s->emplace_back(
+      "scheduler.max_queued_by_tenant", &c->max_queued_by_tenant,
+      "what may wait of a tenant, likewise; an entry without a name is for every tenant "
+      "that is not named");
   s->emplace_back("scheduler.refuse_hopeless", &c->refuse_hopeless,
                   "refuse a request at once whose prompt cannot be computed before its deadline");
   s->emplace_back("scheduler.look_ahead", &c->look_ahead,
@@ -140,9 +136,8 @@ void SetPolicies(const ServerConfig& config, scheduler::SchedulerOptions* out) {
   out->fairness.weights = *weights;
   out->implied_deadline = in.implied_deadline;
   out->class_ageing = in.class_ageing;
-  out->max_queued_by_class = {in.max_queued_interactive, in.max_queued_standard,
-                              in.max_queued_batch};
-  out->max_queued_by_tenant = in.max_queued_by_tenant;
+  CHECK(scheduler::ReadClassLimits(in.max_queued_by_class, out).ok());
+  CHECK(scheduler::ReadTenantLimits(in.max_queued_by_tenant, out).ok());
   out->refuse_hopeless = in.refuse_hopeless;
   out->look_ahead = static_cast<int32_t>(in.look_ahead);
   out->max_passes = static_cast<int32_t>(in.max_passes);
@@ -166,8 +161,8 @@ void SetPolicies(const ServerConfig& config, scheduler::SchedulerOptions* out) {
 
 scheduler::SchedulerOptions SchedulerOptionsFor(const ServerConfig& config) {
   scheduler::SchedulerOptions out;
-  out.max_queued_requests = config.limits.max_queued_requests;
-  out.max_queued_tokens = config.limits.max_queued_tokens;
+  out.max_queued = {config.limits.max_queued_requests, config.limits.max_queued_tokens,
+                    config.limits.max_queued_bytes.value(), config.limits.max_queued_time};
   out.max_running = static_cast<int32_t>(config.limits.max_running);
   out.max_step_tokens = config.limits.max_step_tokens;
   out.itl_target = config.limits.itl_target;

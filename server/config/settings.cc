@@ -203,11 +203,18 @@ void BindFleetPower(ServerConfig* c, std::vector<Setting>* s) {
 
 void BindLimits(ServerConfig* c, std::vector<Setting>* s) {
   s->emplace_back("limits.max_queued_requests", &c->limits.max_queued_requests,
-                  "requests that may wait; more are refused")
-      .Range(1, 1 << 20);
+                  "requests that may wait; more are refused; 0: no limit")
+      .Range(0, 1 << 20);
   s->emplace_back("limits.max_queued_tokens", &c->limits.max_queued_tokens,
-                  "prompt tokens that may wait; more are refused")
-      .Range(1, 1LL << 32);
+                  "prompt tokens that may wait; more are refused; 0: no limit")
+      .Range(0, 1LL << 32);
+  s->emplace_back("limits.max_queued_bytes", &c->limits.max_queued_bytes,
+                  "bytes of requests that may wait, to be tokenised or to be run; more are refused "
+                  "before they are tokenised; 0B: no limit")
+      .Range(0, 1LL << 40);
+  s->emplace_back("limits.max_queued_time", &c->limits.max_queued_time,
+                  "predicted wait beyond which requests are refused; 0s: no limit")
+      .Range(0, kDay);
   s->emplace_back("limits.max_running", &c->limits.max_running, "sequences of one device")
       .Range(1, 65536);
   s->emplace_back("limits.max_step_tokens", &c->limits.max_step_tokens, "rows of one step")

@@ -178,6 +178,18 @@ ServiceError PromptQueueFull(Bytes waiting, Bytes limit) {
   return error;
 }
 
+ServiceError BytesWaiting(Bytes waiting, Bytes more, Bytes limit, Duration retry_after) {
+  ServiceError error;
+  error.reason = ErrorReason::kQueueFull;
+  error.message = absl::StrCat(waiting.value(), " bytes of requests wait and ", more.value(),
+                               " more would pass the limit of ", limit.value());
+  error.metadata.emplace_back("bound", "bytes");
+  error.metadata.emplace_back("needed", absl::StrCat(waiting.value() + more.value()));
+  error.metadata.emplace_back("limit", absl::StrCat(limit.value()));
+  error.retry_after = retry_after;
+  return error;
+}
+
 ServiceError DeadlineBeforeAdmission() {
   ServiceError error;
   error.reason = ErrorReason::kDeadlineExceeded;
@@ -191,6 +203,9 @@ ServiceError ErrorOfRefusal(const scheduler::Refusal& refusal) {
   error.message = refusal.message;
   error.retry_after = RetryAfter(error.reason, refusal.retry_after, /*nothing_sent=*/true);
   const bool times = refusal.reason == RefusalReason::kHopeless;
+  if (!refusal.bound.empty()) {
+    error.metadata.emplace_back("bound", refusal.bound);
+  }
   if (refusal.needed != 0) {
     error.metadata.emplace_back(times ? "predicted_ns" : "needed", absl::StrCat(refusal.needed));
   }

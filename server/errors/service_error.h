@@ -52,6 +52,8 @@ ServiceError FaultsDisabled();
 ServiceError ServerDraining();
 // Too many bytes of long prompts and constraints wait for the background worker.
 ServiceError PromptQueueFull(Bytes waiting, Bytes limit);
+// Too many bytes of requests wait, in the server or in the queue.
+ServiceError BytesWaiting(Bytes waiting, Bytes more, Bytes limit, Duration retry_after);
 // The deadline passed before the scheduler had heard of the request.
 ServiceError DeadlineBeforeAdmission();
 

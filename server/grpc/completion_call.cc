@@ -84,7 +84,18 @@ class CompletionCall final : public StreamReader {
       return;
     }
     deployment_ = std::move(found.deployment);
+    // Booked before anything is made of it: what does not get in costs no more than being read.
+    const Bytes size(static_cast<int64_t>(request_.ByteSizeLong()));
+    ByteBook* const book = shared_->hub->bytes();
+    const TimePoint now = shared_->engine->Now();
     RequestContext context;
+    context.bytes = size.value();
+    context.booking = book->Take(size, now);
+    if (context.booking == nullptr) {
+      Refuse(BytesWaiting(book->booked(), size, book->most(),
+                          book->RetryAfter(size, now, shared_->Draw())));
+      return;
+    }
     context.model = &deployment_->model();
     context.metadata_id = Metadata("x-request-id");
     context.tenant = Metadata("x-scoville-tenant");
@@ -297,6 +308,16 @@ class CompletionCall final : public StreamReader {
     shared_->stats.Sent(Rpc::kMethod);
     shared_->stats.Handled(Rpc::kMethod, grpc::StatusCode::OK);
     writer_.WriteAndFinish(response_, grpc::WriteOptions(), grpc::Status::OK, &finished_event_);
+  }
+
+  // Before the request was built.
+  void Refuse(const ServiceError& error) {
+    RequestContext context;
+    context.metadata_id = Metadata("x-request-id");
+    context.fresh_id = shared_->FreshId();
+    request_id_ = RequestIdOf(request_.request_id(), context);
+    request_.Clear();
+    Fail(error);
   }
 
   void Fail(const ServiceError& error) {

@@ -170,7 +170,7 @@ int Daemon::Impl::Run() {
 absl::Status Daemon::Impl::Start() {
   RETURN_IF_ERROR(ListenHttp());
   engine_ = Engine::Start(static_cast<int>(config_.compute.lanes));
-  hub_ = std::make_unique<StreamHub>(engine_.get());
+  hub_ = std::make_unique<StreamHub>(engine_.get(), config_.limits.max_queued_bytes);
   worker_ = std::make_unique<BackgroundWorker>(kLongPrompts);
   loader_ = std::make_unique<ModelLoader>(config_, default_model_path_, engine_.get(), log_);
   exit_code_ = kExitConfig;

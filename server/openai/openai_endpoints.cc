@@ -114,6 +114,17 @@ void OpenAiEndpoints::Serve(OpenAiRoute route, std::shared_ptr<HttpExchange> exc
   pending->context.fresh_seed = Fresh(2);
   pending->context.deadline = DeadlineOf(http);
   pending->exchange = std::move(exchange);
+  // Booked before anything is made of it.
+  const Bytes size(static_cast<int64_t>(http.body.size()));
+  ByteBook* const book = hub_->bytes();
+  pending->context.bytes = size.value();
+  pending->context.booking = book->Take(size, engine_->Now());
+  if (pending->context.booking == nullptr) {
+    ReplyError(*pending->exchange, route,
+               BytesWaiting(book->booked(), size, book->most(),
+                            book->RetryAfter(size, engine_->Now(), Fresh(3))));
+    return;
+  }
   if (http.body.size() > kMostTextAtOnce) {
     const Bytes weight(static_cast<int64_t>(http.body.size()));
     BuildAside(std::move(pending), weight);

@@ -300,6 +300,8 @@ std::optional<ServiceError> Build(const Request& in, const RequestContext& conte
   ReadOutput(in.output(), &check, out);
   ReadScheduling(in.scheduling(), &check, &out->request);
   out->request.deadline = context.deadline;
+  out->request.bytes = context.bytes;
+  out->request.booking = context.booking;
   read_prompt(in, *context.model, &check, &out->request.prompt);
   return check.Error();
 }

@@ -9,6 +9,7 @@
 #define SCOVILLE_SERVER_REQUEST_REQUEST_BUILDER_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -35,6 +36,8 @@ struct RequestContext {
   std::string fresh_id;     // used if neither the request nor the metadata has one
   uint64_t fresh_seed = 0;  // used if the request has none
   TimePoint deadline = TimePoint::Max();
+  int64_t bytes = 0;              // of the message as the client sent it
+  std::shared_ptr<void> booking;  // of those bytes, passed on with the request
 };
 
 // How the answer is to be written.

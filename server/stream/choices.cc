@@ -16,15 +16,17 @@ using scheduler::RequestRecord;
 
 // All but the sink. The binding does not compile once the request has another member.
 Request CopyOf(const Request& request) {
-  const auto& [external_id, tenant, service_class, cache_salt, bypass_prefix_cache, prompt,
-               sampling, stop_strings, tokenizer, special_tokens_are_text, stop_tokens, max_tokens,
-               min_tokens, energy_limit, deadline, ttft_target, itl_target, constraint, drafts,
-               sink] = request;
+  const auto& [external_id, tenant, service_class, bytes, booking, cache_salt, bypass_prefix_cache,
+               prompt, sampling, stop_strings, tokenizer, special_tokens_are_text, stop_tokens,
+               max_tokens, min_tokens, energy_limit, deadline, ttft_target, itl_target, constraint,
+               drafts, sink] = request;
   CHECK(sink == nullptr);
-  return Request{external_id, tenant,     service_class, cache_salt,   bypass_prefix_cache,
-                 prompt,      sampling,   stop_strings,  tokenizer,    special_tokens_are_text,
-                 stop_tokens, max_tokens, min_tokens,    energy_limit, deadline,
-                 ttft_target, itl_target, constraint,    drafts,       nullptr};
+  return Request{external_id, tenant,       service_class,       bytes,
+                 booking,     cache_salt,   bypass_prefix_cache, prompt,
+                 sampling,    stop_strings, tokenizer,           special_tokens_are_text,
+                 stop_tokens, max_tokens,   min_tokens,          energy_limit,
+                 deadline,    ttft_target,  itl_target,          constraint,
+                 drafts,      nullptr};
 }
 
 // Whether `a` says more about why the whole ended than `b`: what went wrong before what was then

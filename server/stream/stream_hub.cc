@@ -7,8 +7,8 @@
 
 namespace scoville::server {
 
-StreamHub::StreamHub(Engine* engine)
-    : engine_(engine), flusher_(std::make_shared<StreamFlusher>()) {
+StreamHub::StreamHub(Engine* engine, Bytes most_waiting)
+    : engine_(engine), bytes_(most_waiting), flusher_(std::make_shared<StreamFlusher>()) {
   engine_->SetTurnHook([flusher = flusher_] { flusher->Flush(); });
 }
 

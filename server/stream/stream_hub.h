@@ -14,13 +14,18 @@
 
 #include "scheduler/request.h"
 #include "server/engine/engine.h"
+#include "server/stream/byte_book.h"
 #include "server/stream/token_stream.h"
 
 namespace scoville::server {
 
 class StreamHub {
  public:
-  explicit StreamHub(Engine* engine);
+  // `most_waiting`: bytes of requests that may wait at a time (byte_book.h); zero: no limit.
+  explicit StreamHub(Engine* engine, Bytes most_waiting = Bytes());
+
+  // Where a protocol books a request that it has read, before it builds it.
+  ByteBook* bytes() { return &bytes_; }
 
   // The request is `deployment`'s; `request.sink` must be empty. `reader` is woken on `thread` and
   // must Detach before it goes. Every stream ends, however the engine goes about it.
@@ -43,6 +48,7 @@ class StreamHub {
 
  private:
   Engine* const engine_;
+  ByteBook bytes_;
   const std::shared_ptr<StreamFlusher> flusher_;
 };
 

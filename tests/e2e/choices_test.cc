@@ -97,12 +97,12 @@ TEST_F(ChoicesTest, ClassTargetsAndDraftsChangeNoToken) {
 class PoliciesTest : public DaemonTest {};
 
 TEST_F(PoliciesTest, QuotasOfTheConfigurationAreKept) {
-  StartDaemon(
-      {.executor = "synthetic",
-       .devices = 1,
-       .more_flags = {"--set", "limits.max_running=1", "--set", "scheduler.max_queued_batch=1",
-                      "--set", "scheduler.queue=fcfs", "--set", "scheduler.max_drafts=4", "--set",
-                      "fairness.weights=acme=2,blue=0.5"}});
+  StartDaemon({.executor = "synthetic",
+               .devices = 1,
+               .more_flags = {"--set", "limits.max_running=1", "--set",
+                              "scheduler.max_queued_by_class=batch requests=1", "--set",
+                              "scheduler.queue=fcfs", "--set", "scheduler.max_drafts=4", "--set",
+                              "fairness.weights=acme=2,blue=0.5"}});
   v1::GenerateRequest request = LongRequest(8000);
   request.mutable_scheduling()->set_service_class(v1::SERVICE_CLASS_BATCH);
   // One runs, one waits: as choices they are refused together, three of them.

@@ -192,7 +192,7 @@ class World {
     scheduler::SchedulerOptions options;
     options.context = SmallConfig().context;
     options.vocabulary = SmallConfig().vocabulary;
-    options.max_queued_requests = Between(4, 60);
+    options.max_queued.requests = Between(4, 60);
     options.max_running = static_cast<int32_t>(On() ? Between(1, 6) : 64);
     options.max_step_tokens = On() ? Between(4, 40) : 512;
     options.slow_reader_timeout = Milliseconds(Between(1, 20));

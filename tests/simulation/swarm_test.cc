@@ -50,10 +50,10 @@ class World {
     scenario.pool.max_step_tokens = scenario.scheduler.max_step_tokens;
     DrawPolicies(scenario);
     if (On()) {
-      scenario.scheduler.max_queued_requests = Between(0, 10);
+      scenario.scheduler.max_queued.requests = Between(1, 10);
     }
     if (On()) {
-      scenario.scheduler.max_queued_tokens = Between(50, 1'000);
+      scenario.scheduler.max_queued.tokens = Between(50, 1'000);
     }
     AddTraffic(scenario);
     return scenario;

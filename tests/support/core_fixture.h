@@ -145,7 +145,7 @@ class Core {
     scheduler_options.refuse_hopeless = options.refuse_hopeless;
     scheduler_options.context = options.context;
     scheduler_options.vocabulary = SmallConfig().vocabulary;
-    scheduler_options.max_queued_requests = options.max_queued_requests;
+    scheduler_options.max_queued.requests = options.max_queued_requests;
     scheduler_options.max_running = options.max_running;
     scheduler_options.max_step_tokens = options.max_step_tokens;
     scheduler_options.itl_target = options.itl_target;

@@ -222,8 +222,8 @@ void RunRouteCase(int32_t devices, int64_t running, bool prefix_cache,
   options.devices = devices;
   options.prefix_cache = prefix_cache;
   options.scheduler.routing = policy;
-  options.scheduler.max_queued_requests = 1'000'000;
-  options.scheduler.max_queued_tokens = INT64_MAX / 4;
+  options.scheduler.max_queued.requests = 1'000'000;
+  options.scheduler.max_queued.tokens = INT64_MAX / 4;
   BenchPool pool(&loop, options);
   for (int64_t i = 0; i < devices * running; ++i) {
     pool.Submit(64, 4000);
@@ -267,8 +267,8 @@ double RunQueueCase(int64_t queued, bool ends) {
     SimulatedEventLoop loop;
     BenchOptions options;
     options.scheduler.max_running = kRunning;
-    options.scheduler.max_queued_requests = 1'000'000;
-    options.scheduler.max_queued_tokens = INT64_MAX / 4;
+    options.scheduler.max_queued.requests = 1'000'000;
+    options.scheduler.max_queued.tokens = INT64_MAX / 4;
     options.scheduler.implied_deadline = Seconds(30);
     BenchPool pool(&loop, options);
     const int64_t length = ends ? 16 : 4000;

@@ -50,7 +50,7 @@ const ReferenceQueue::Item* ReferenceQueue::Next(const std::vector<Item>& items,
   // First every flow's own first, then the flow that is furthest behind.
   std::map<std::string, const Item*> heads;
   for (const Item& item : items) {
-    if (item.state != State::kFresh || item.line != line) {
+    if (item.held || item.state != State::kFresh || item.line != line) {
       continue;
     }
     const Item*& head = heads[Flow(item)];
@@ -74,7 +74,8 @@ const ReferenceQueue::Item* ReferenceQueue::Next(const std::vector<Item>& items,
 void ReferenceQueue::Lift(const Item& item) {
   int64_t& time = times_[{item.line, Flow(item)}];
   for (const Item& other : items_) {
-    if (other.state == State::kFresh && other.line == item.line && Flow(other) == Flow(item)) {
+    if (!other.held && other.state == State::kFresh && other.line == item.line &&
+        Flow(other) == Flow(item)) {
       return;  // it has something waiting already
     }
   }
@@ -89,8 +90,21 @@ void ReferenceQueue::Push(const QueueEntry& entry) {
   item.entry = entry;
   item.tenant = std::string(entry.tenant);
   item.line = static_cast<int>(entry.service_class);
-  Lift(item);
+  item.held = entry.held;
+  if (!item.held) {
+    Lift(item);
+  }
   items_.push_back(item);
+}
+
+void ReferenceQueue::Hold(uint64_t id) { At(id).held = true; }
+
+void ReferenceQueue::Release(uint64_t id) {
+  Item& item = At(id);
+  if (item.state == State::kFresh) {
+    Lift(item);
+  }
+  item.held = false;
 }
 
 std::vector<uint64_t> ReferenceQueue::Order() const {
@@ -98,7 +112,7 @@ std::vector<uint64_t> ReferenceQueue::Order() const {
   for (int line = 0; line < 3; ++line) {
     std::vector<RankKey> restored;
     for (const Item& item : items_) {
-      if (item.state == State::kRestored && item.line == line) {
+      if (!item.held && item.state == State::kRestored && item.line == line) {
         restored.push_back(item.key);
       }
     }
@@ -160,7 +174,7 @@ void ReferenceQueue::Age(TimePoint now) {
     Item* next = nullptr;
     TimePoint next_at;
     for (Item& item : items_) {
-      if (item.state == State::kTaken || item.line == 0) {
+      if (item.held || item.state == State::kTaken || item.line == 0) {
         continue;
       }
       const int64_t classes_up = static_cast<int>(item.entry.service_class) - item.line + 1;
@@ -193,6 +207,8 @@ QueueLoad ReferenceQueue::Load(int service_class, const std::string& tenant) con
         (tenant.empty() || item.tenant == tenant)) {
       ++load.requests;
       load.tokens += item.entry.tokens;
+      load.bytes += item.entry.bytes;
+      load.time += item.entry.time;
     }
   }
   return load;

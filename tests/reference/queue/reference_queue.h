@@ -25,6 +25,8 @@ class ReferenceQueue {
   void Restore(uint64_t id, const scheduler::RankKey& key);
   void Serve(uint64_t id, int64_t cost);
   int64_t Remove(uint64_t id);
+  void Hold(uint64_t id);
+  void Release(uint64_t id);
   void Age(TimePoint now);
   scheduler::QueueLoad Load(int service_class, const std::string& tenant) const;
 
@@ -34,6 +36,7 @@ class ReferenceQueue {
     scheduler::QueueEntry entry;
     std::string tenant;
     State state = State::kFresh;
+    bool held = false;
     int line = 0;
     int charged_in = 0;
     int64_t unserved = 0;

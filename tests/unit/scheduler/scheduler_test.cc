@@ -187,6 +187,64 @@ TEST(SchedulerTest, TheQueueIsBoundedAndSaysWhenToComeBack) {
   EXPECT_EQ(core.observer.ended.size(), 4u);
 }
 
+TEST(SchedulerTest, WhatWaitsIsBoundedInBytesAndInTime) {
+  CoreOptions options{.max_running = 1};
+  options.scheduler.max_queued_by_class[1].bytes = 250;
+  Core core(options);
+  const auto submit = [&](int64_t bytes) {
+    Request request = core.NewRequest(10, 10);
+    request.bytes = bytes;
+    return core.scheduler->Submit(std::move(request));
+  };
+  EXPECT_FALSE(submit(1'000'000).refusal);  // runs
+  EXPECT_FALSE(submit(200).refusal);
+  EXPECT_TRUE(submit(51).refusal);
+  const RequestId last = submit(50).id;
+  EXPECT_TRUE(submit(1).refusal);
+  core.scheduler->Cancel(last);
+  EXPECT_FALSE(submit(50).refusal);
+  core.loop.Run();
+  EXPECT_FALSE(submit(1'000'000).refusal);
+  core.loop.Run();
+
+  // Twice the prompts, about half as many of them wait; two devices, about twice as many.
+  const auto taken = [](int32_t devices, int64_t prompt) {
+    CoreOptions timed{.devices = devices, .kv_blocks = 2048, .max_running = 1};
+    timed.scheduler.max_queued.time = Milliseconds(20);
+    Core other(timed);
+    int64_t count = 0;
+    while (!other.scheduler->Submit(other.NewRequest(prompt, 1)).refusal) ++count;
+    EXPECT_EQ(other.observer.refused.back().bound, "time");
+    EXPECT_GT(other.observer.refused.back().retry_after, Duration());
+    other.loop.Run();
+    return count - devices;
+  };
+  const int64_t one = taken(1, 1024);
+  EXPECT_GT(one, 4);
+  EXPECT_NEAR(static_cast<double>(taken(1, 2048)), static_cast<double>(one) / 2, 2);
+  EXPECT_NEAR(static_cast<double>(taken(2, 1024)), static_cast<double>(one) * 2, 2);
+}
+
+TEST(SchedulerTest, ChoicesThatWaitForTheirLeaderCount) {
+  CoreOptions options{.max_running = 8};
+  options.scheduler.max_queued_by_tenant.bytes = 100;
+  Core core(options);
+  const auto choices = [&](int count) {
+    std::vector<Request> out;
+    for (int i = 0; i < count; ++i) {
+      out.push_back(core.NewRequest(100, 5));
+      out.back().bytes = 40;
+    }
+    return core.scheduler->SubmitChoices(std::move(out));
+  };
+  EXPECT_TRUE(choices(3).refusal);
+  EXPECT_FALSE(choices(2).refusal);
+  EXPECT_TRUE(choices(2).refusal) << "one waits for the first";
+  core.loop.Run();
+  EXPECT_FALSE(choices(2).refusal);
+  core.loop.Run();
+}
+
 TEST(SchedulerTest, ExplainNamesWhatBinds) {
   Core core({.kv_blocks = 24});
   core.scheduler->Submit(core.NewRequest(200, 100));

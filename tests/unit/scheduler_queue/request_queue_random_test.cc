@@ -41,6 +41,12 @@ class RandomCalls {
     entry.due = now_ + Duration(static_cast<int64_t>(Below(20)));
     entry.arrival = now_;
     entry.tokens = static_cast<int64_t>(Below(100));
+    entry.bytes = static_cast<int64_t>(Below(1000));
+    entry.time = Duration(static_cast<int64_t>(Below(1000)));
+    entry.held = Below(10) == 0;
+    if (entry.held) {
+      held_.push_back(entry.id);
+    }
     queue_.Push(entry);
     reference_.Push(entry);
   }
@@ -84,15 +90,29 @@ class RandomCalls {
     now_ += Duration(static_cast<int64_t>(Below(10)));
     const uint64_t what = Below(100);
     std::vector<uint64_t> order = reference_.Order();
-    if (what < 35 || (order.empty() && taken_.empty())) {
+    if (what < 35 || (order.empty() && taken_.empty() && held_.empty())) {
       Push();
     } else if (what < 60 && !order.empty()) {
       Take(Below(3) == 0 ? Pick(order) : order[0]);
     } else if (what < 70 && !order.empty()) {
       const uint64_t id = Pick(order);
       ASSERT_EQ(queue_.Remove(id), reference_.Remove(id));
-    } else if (what < 95 && !taken_.empty()) {
+    } else if (what < 88 && !taken_.empty()) {
       WithTaken();
+    } else if (what < 92 && !order.empty()) {
+      held_.push_back(Pick(order));
+      queue_.Hold(held_.back());
+      reference_.Hold(held_.back());
+    } else if (what < 96 && !held_.empty()) {
+      const auto i = static_cast<int64_t>(Below(held_.size()));
+      const uint64_t id = held_[static_cast<size_t>(i)];
+      held_.erase(held_.begin() + i);
+      if (Below(4) == 0) {
+        ASSERT_EQ(queue_.Remove(id), reference_.Remove(id));
+      } else {
+        queue_.Release(id);
+        reference_.Release(id);
+      }
     } else {
       queue_.Age(now_);
       reference_.Age(now_);
@@ -113,7 +133,8 @@ class RandomCalls {
       const auto rank = static_cast<size_t>(Below(order.size()));
       ASSERT_EQ(queue_.rank_of(order[rank]), static_cast<int64_t>(rank));
     }
-    ASSERT_EQ((QueueLoad{queue_.size(), queue_.tokens()}), reference_.Load(-1, ""));
+    ASSERT_EQ(queue_.load(), reference_.Load(-1, ""));
+    ASSERT_EQ(queue_.empty(), order.empty());
     const auto c = static_cast<int>(Below(3));
     ASSERT_EQ(queue_.load(static_cast<ServiceClass>(c)), reference_.Load(c, ""));
     const std::string tenant = "t" + std::to_string(Below(tenants_));
@@ -127,6 +148,7 @@ class RandomCalls {
   RequestQueue queue_;
   tests::ReferenceQueue reference_;
   std::vector<uint64_t> taken_;
+  std::vector<uint64_t> held_;
   uint64_t draw_ = 0;
   uint64_t next_id_ = 1;
   TimePoint now_;

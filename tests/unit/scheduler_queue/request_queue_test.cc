@@ -78,7 +78,7 @@ TEST(RequestQueueTest, WithoutFairnessAllTenantsAreOneLine) {
   queue.Take(1);
   queue.Serve(1, 5000);
   EXPECT_THAT(Order(queue), ElementsAre(2, 3));
-  EXPECT_EQ(queue.TenantLoad("a"), (QueueLoad{1, 10}));
+  EXPECT_EQ(queue.TenantLoad("a"), (QueueLoad{1, 10, 0, Duration()}));
   EXPECT_EQ(queue.Tenants()[0].charged, 5000);
   queue.CheckInvariants();
 }
@@ -245,7 +245,7 @@ TEST(RequestQueueTest, NamesBeyondTheLimitShareOneVirtualTime) {
   queue.Push(Entry(4, "d"));
   queue.Push(Entry(5, "a"));
   EXPECT_THAT(Order(queue), ElementsAre(1, 2, 3, 4, 5));
-  EXPECT_EQ(queue.TenantLoad("d"), (QueueLoad{2, 20}));
+  EXPECT_EQ(queue.TenantLoad("d"), (QueueLoad{2, 20, 0, Duration()}));
   ASSERT_EQ(queue.Tenants().size(), 3u);
   EXPECT_EQ(queue.Tenants()[0].name, "");
   queue.CheckInvariants();
@@ -318,7 +318,7 @@ TEST(RequestQueueDeathTest, WhatOnlyABugCanDo) {
   EXPECT_DEATH(queue.Serve(1, 1), "kTaken");
   EXPECT_DEATH(queue.Restore(1, RankKey()), "kTaken");
   queue.Take(1);
-  EXPECT_DEATH(queue.Take(1), "kFresh");
+  EXPECT_DEATH(queue.Take(1), "InLine");
 }
 
 }  // namespace

@@ -194,8 +194,8 @@ TEST_F(LoadConfigTest, DefaultsOfTheSchedulerAreItsOwn) {
   EXPECT_EQ(got.class_ageing, own.class_ageing);
   EXPECT_EQ(got.max_queued_by_class, own.max_queued_by_class);
   EXPECT_EQ(got.max_queued_by_tenant, own.max_queued_by_tenant);
-  EXPECT_EQ(got.max_queued_requests, own.max_queued_requests);
-  EXPECT_EQ(got.max_queued_tokens, own.max_queued_tokens);
+  EXPECT_EQ(got.max_queued, own.max_queued);
+  EXPECT_EQ(got.max_queued_of_tenant, own.max_queued_of_tenant);
   EXPECT_EQ(got.max_running, own.max_running);
   EXPECT_EQ(got.max_step_tokens, own.max_step_tokens);
   EXPECT_EQ(got.slow_reader_timeout, own.slow_reader_timeout);
@@ -220,10 +220,8 @@ TEST_F(LoadConfigTest, EveryPolicyCanBeSet) {
   queue: fcfs
   implied_deadline: 7s
   class_ageing: 90s
-  max_queued_by_tenant: 11
-  max_queued_interactive: 1
-  max_queued_standard: 2
-  max_queued_batch: 3
+  max_queued_by_tenant: ["requests=11", "acme bytes=2MiB time=3s"]
+  max_queued_by_class: ["interactive requests=1", "batch tokens=3"]
   refuse_hopeless: false
   look_ahead: 4
   max_passes: 5
@@ -253,8 +251,12 @@ constraints:
   EXPECT_EQ(got.queue, scheduler::QueuePolicy::kFcfs);
   EXPECT_EQ(got.implied_deadline, Seconds(7));
   EXPECT_EQ(got.class_ageing, Seconds(90));
-  EXPECT_EQ(got.max_queued_by_tenant, 11);
-  EXPECT_THAT(got.max_queued_by_class, ElementsAre(1, 2, 3));
+  using scheduler::QueueLimits;
+  EXPECT_EQ(got.max_queued_by_tenant, (QueueLimits{11, 0, 0, Duration()}));
+  ASSERT_EQ(got.max_queued_of_tenant.size(), 1u);
+  EXPECT_EQ(got.max_queued_of_tenant.at("acme"), (QueueLimits{0, 0, 2 << 20, Seconds(3)}));
+  EXPECT_THAT(got.max_queued_by_class, ElementsAre(QueueLimits{1, 0, 0, Duration()}, QueueLimits(),
+                                                   QueueLimits{0, 3, 0, Duration()}));
   EXPECT_FALSE(got.refuse_hopeless);
   EXPECT_EQ(got.look_ahead, 4);
   EXPECT_EQ(got.max_passes, 5);

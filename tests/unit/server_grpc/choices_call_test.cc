@@ -167,7 +167,7 @@ TEST_F(LongChoicesTest, TheDeadlineEndsAllOfThem) {
 
 TEST_F(LongChoicesTest, AllAreRefusedTogether) {
   FixtureOptions options = Synthetic();
-  options.engine.scheduler.max_queued_requests = 4;
+  options.engine.scheduler.max_queued.requests = 4;
   ServerFixture small(options);
   const Answer answer = Generate(small.completions.get(), Long(6));
   EXPECT_EQ(ReasonOf(answer.status), "QUEUE_FULL");

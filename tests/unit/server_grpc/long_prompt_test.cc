@@ -144,6 +144,46 @@ TEST_F(LongPromptTest, AFullQueueSaysWhenToComeBack) {
   EXPECT_EQ(text.text(), request.text());
 }
 
+// Ten times what may wait, while nobody tokenises: booked as it arrives, refused before anything is
+// made of it.
+TEST(LongPromptBurst, IsRefusedByItsBytesBeforeItIsTokenised) {
+  constexpr size_t kPrompt = 1 << 20;
+  constexpr size_t kFit = 4;
+  FixtureOptions options;
+  options.executor = device::ExecutorKind::kSynthetic;
+  options.max_queued_bytes = Bytes(kFit * (kPrompt + 1024));
+  ServerFixture f(std::move(options));
+  std::promise<void> go;
+  ASSERT_TRUE(f.worker->Post(Bytes(), [done = go.get_future().share()] { done.wait(); }));
+  std::vector<std::future<Answer>> waiting;
+  for (size_t i = 0; i < kFit; ++i) {
+    waiting.push_back(std::async(std::launch::async,
+                                 [&] { return Generate(f.completions.get(), Prompt(kPrompt)); }));
+  }
+  for (int i = 0; i < 1000 && f.worker->waiting() < Bytes(kFit * kPrompt); ++i) {
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  const Bytes held = f.hub->bytes()->booked();
+  EXPECT_GE(held, Bytes(kFit * kPrompt));
+  for (size_t i = 0; i < 9 * kFit; ++i) {
+    const Answer refused = Generate(f.completions.get(), Prompt(kPrompt));
+    ASSERT_EQ(ReasonOf(refused.status), "QUEUE_FULL") << refused.status.error_message();
+    EXPECT_GT(RetryOf(refused.status), Duration());
+    EXPECT_GT(NumberOf(refused.status, "needed"), NumberOf(refused.status, "limit"));
+    ASSERT_EQ(f.hub->bytes()->booked(), held) << "nothing of it stays";
+    ASSERT_EQ(f.worker->waiting(), Bytes(kFit * kPrompt)) << "nor waits to be tokenised";
+  }
+  EXPECT_TRUE(Generate(f.completions.get(), Prompt(100)).status.ok()) << "small ones still fit";
+  go.set_value();
+  // They are longer than the model's context, and their bytes go with them.
+  for (std::future<Answer>& answer : waiting) {
+    EXPECT_EQ(ReasonOf(answer.get().status), "CONTEXT_LENGTH_EXCEEDED");
+  }
+  EXPECT_TRUE(f.ReturnsToBaseline());
+  EXPECT_EQ(f.hub->bytes()->booked(), Bytes());
+  EXPECT_TRUE(Generate(f.completions.get(), Prompt(1000)).status.ok());
+}
+
 TEST_F(LongPromptTest, ShutdownEndsWhatWaits) {
   Block();
   auto waiting =

@@ -57,8 +57,8 @@ void WaitUntilWaiting(ServerFixture& f, int64_t count) {
 TEST(RefusalCallsTest, QuotasOfTenantAndClassSayWhenToComeBack) {
   FixtureOptions options = Options();
   options.engine.scheduler.max_running = 1;
-  options.engine.scheduler.max_queued_by_tenant = 2;
-  options.engine.scheduler.max_queued_by_class = {0, 0, 1};
+  options.engine.scheduler.max_queued_by_tenant.requests = 2;
+  options.engine.scheduler.max_queued_by_class[2].requests = 1;
   ServerFixture f(options);
   OpenCall running(f, Long());
   v1::GenerateRequest batch = Long();

@@ -71,7 +71,7 @@ ServerFixture::ServerFixture(FixtureOptions options) {
   auto started = server::Engine::Start(options.engine, model.get(), &observer);
   CHECK(started.ok());
   engine = *std::move(started);
-  hub = std::make_unique<server::StreamHub>(engine.get());
+  hub = std::make_unique<server::StreamHub>(engine.get(), options.max_queued_bytes);
   worker = std::make_unique<server::BackgroundWorker>(options.long_prompts);
   options.grpc.address = "127.0.0.1:0";
   auto listening =

@@ -36,6 +36,7 @@ struct FixtureOptions {
   server::EngineOptions engine;
   server::GrpcServerOptions grpc;
   Bytes long_prompts = Bytes(64 << 20);  // that may wait to be tokenised
+  Bytes max_queued_bytes = Bytes();      // zero: no limit
   int64_t context = 0;                   // of a synthetic model; zero: its own
   int32_t devices = 2;
   server::ConstraintOptions constraints = {};

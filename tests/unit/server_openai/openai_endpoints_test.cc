@@ -231,7 +231,7 @@ TEST_F(OpenAiEndpointsTest, ErrorsAreRealStatuses) {
 
 TEST_F(OpenAiEndpointsTest, AFullQueueSaysWhenToComeBack) {
   EngineOptions options;
-  options.scheduler.max_queued_requests = 1;
+  options.scheduler.max_queued.requests = 1;
   options.scheduler.max_running = 1;
   Start(options);
   const std::string endless =
@@ -303,7 +303,7 @@ TEST_F(OpenAiEndpointsTest, WrongConstraintsAreNamedAsTheClientWroteThem) {
 
 TEST_F(OpenAiEndpointsTest, AQuotaSaysWhenToComeBack) {
   EngineOptions options;
-  options.scheduler.max_queued_by_tenant = 1;
+  options.scheduler.max_queued_by_tenant.requests = 1;
   options.scheduler.max_running = 1;
   Start(options);
   const std::string endless =

@@ -28,7 +28,7 @@ class ConservationTest : public ::testing::Test {
     scenario.workload.arrivals.requests_per_second = 10'000;
     scenario.workload.prompt.value = 40;
     scenario.workload.output.value = 80;
-    scenario.scheduler.max_queued_requests = 20;
+    scenario.scheduler.max_queued.requests = 20;
     const auto model = model::SyntheticModel();
     ASSERT_TRUE(model.ok());
     auto result = RunScenario(scenario, **model);

@@ -77,8 +77,8 @@ TEST(ScenarioTest, ReadsEveryKeyOfPoolAndTraffic) {
   EXPECT_EQ(s.pool.kv_block_size, 32);
   EXPECT_EQ(s.pool.executor, device::ExecutorKind::kFunctional);
   EXPECT_EQ(s.pool.max_step_tokens, 80);
-  EXPECT_EQ(s.scheduler.max_queued_requests, 5);
-  EXPECT_EQ(s.scheduler.max_queued_tokens, 6'000);
+  EXPECT_EQ(s.scheduler.max_queued.requests, 5);
+  EXPECT_EQ(s.scheduler.max_queued.tokens, 6'000);
   EXPECT_EQ(s.scheduler.max_running, 7);
   EXPECT_EQ(s.scheduler.max_step_tokens, 80);
   EXPECT_EQ(s.workload.requests, 9);
