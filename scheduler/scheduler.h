@@ -60,6 +60,9 @@ struct SchedulerOptions {
   // below itl_target by computing less of the prompts; a prompt is placed where its first token is
   // expected within ttft_target.
   Duration itl_target{};
+  // Where prompts would miss their target, itl_target holds for the mean of the gaps only: decodes
+  // lend the time by which they are ahead, and half of what they are expected to make good.
+  bool lend_slack = true;
   Duration ttft_target{};
   RoutePolicy routing = RoutePolicy::kCost;
   int64_t nanoseconds_per_joule = 0;  // what a joule is worth to routing by cost; zero: nothing
@@ -71,6 +74,10 @@ struct SchedulerOptions {
   CostUnit fairness_unit = CostUnit::kTokens;
   // A request without a deadline is taken to want its first token by then: the order's ageing.
   Duration implied_deadline = Seconds(30);
+  // Of so many requests taken from a tenant's line while some wait in it that can no longer have
+  // their first token by its target, one is of those; else they go where nothing better is to be
+  // done. 1: they go first; 0: they keep their places.
+  int32_t late_share = 8;
   Duration class_ageing{};      // a request this old counts as one class higher; zero: never
   bool refuse_hopeless = true;  // work whose deadline cannot be met
 

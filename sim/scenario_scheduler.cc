@@ -64,9 +64,11 @@ absl::Status ReadQueue(const YamlMap& map, scheduler::SchedulerOptions* options)
   RETURN_IF_ERROR(ReadEnum(map, "queue", scheduler::QueuePolicyNames(), &options->queue));
   RETURN_IF_ERROR(ReadDuration(map, "implied_deadline", &options->implied_deadline));
   RETURN_IF_ERROR(ReadDuration(map, "class_ageing", &options->class_ageing));
+  RETURN_IF_ERROR(map.Read("lend_slack", &options->lend_slack));
   RETURN_IF_ERROR(map.Read("refuse_hopeless", &options->refuse_hopeless));
   RETURN_IF_ERROR(ReadSmall(map, "look_ahead", {0, 1'024}, &options->look_ahead));
   RETURN_IF_ERROR(ReadSmall(map, "max_passes", {0, 1'000'000}, &options->max_passes));
+  RETURN_IF_ERROR(ReadSmall(map, "late_share", {0, 1'000'000}, &options->late_share));
   ASSIGN_OR_RETURN(const YamlMap fairness, map.MapOrEmpty("fairness"));
   RETURN_IF_ERROR(fairness.Read("enabled", &options->fairness.enabled));
   RETURN_IF_ERROR(ReadEnum(fairness, "unit", scheduler::CostUnitNames(), &options->fairness_unit));

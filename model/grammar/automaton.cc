@@ -134,7 +134,8 @@ class AutomatonBuilder {
       return static_cast<int32_t>(fresh.size());
     };
     out_.classes_ = split([&](size_t b) { return writable_[b]; });
-    for (const auto& [range, unused] : ranges) {
+    for (const auto& entry : ranges) {
+      const auto range = entry.first;
       if (out_.classes_ == 256) break;
       RETURN_IF_ERROR(budget_.Steps(256));
       out_.classes_ = split([&](size_t b) { return b >= range.first && b <= range.second; });

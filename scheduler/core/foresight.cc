@@ -43,7 +43,9 @@ void Scheduler::Impl::Foresee(const LiveRequest& live, int64_t expected_output, 
   const auto steps_for = [&](int64_t tokens) { return (tokens + most - 1) / most; };
   int64_t steps = steps_for(pending);
   const Duration target = options_.itl_target;
-  if (target > Duration() && running > 0 && chunk_step > target && step < target) {
+  // Prompts that would be late get whole chunks, as long as the decodes can lend the time.
+  const bool lent = options_.lend_slack && options_.ttft_target > Duration();
+  if (target > Duration() && running > 0 && chunk_step > target && step < target && !lent) {
     const double share = ToSeconds(target - step) / ToSeconds(chunk_step - step);
     steps = static_cast<int64_t>(static_cast<double>(steps) / share) + 1;
     chunk_step = target;

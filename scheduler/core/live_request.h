@@ -126,6 +126,13 @@ struct LiveRequest {
   }
 };
 
+// When its first token should be there by its own target, or else by `usual`. Max: neither is set.
+inline TimePoint FirstTokenDue(const LiveRequest& live, Duration usual) {
+  const Duration own = live.request.ttft_target;
+  const Duration target = own > Duration() ? own : usual;
+  return target > Duration() ? live.record.arrival + target : TimePoint::Max();
+}
+
 // Higher rank first.
 inline bool Outranks(const LiveRequest* a, const LiveRequest* b) { return a->key < b->key; }
 

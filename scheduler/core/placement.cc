@@ -59,7 +59,7 @@ void Scheduler::Impl::BookParked() {
   }
 }
 
-int32_t Scheduler::Impl::Route(LiveRequest* live, int32_t held_back) {
+int32_t Scheduler::Impl::Route(LiveRequest* live, int32_t held_back, bool only_empty) {
   // What the router cannot see (risk of running out, blocks kept for others) is asked of its
   // choice; a device that declines is left out of the next one.
   constexpr int kMostTries = 16;
@@ -79,6 +79,11 @@ int32_t Scheduler::Impl::Route(LiveRequest* live, int32_t held_back) {
   if (live->request.deadline != TimePoint::Max()) {
     placement.time_left = live->request.deadline - loop_->Now();
   }
+  const bool may_become_late =
+      options_.late_share > 0 && waiting_.Fresh(live->id()) && !waiting_.Late(live->id());
+  if (may_become_late && FirstTokenDue(*live, options_.ttft_target) != TimePoint::Max()) {
+    placement.first_token_left = FirstTokenDue(*live, options_.ttft_target) - loop_->Now();
+  }
   if (UsesCache(*live)) {
     placement.hashes = live->hashes;
   }
@@ -88,9 +93,13 @@ int32_t Scheduler::Impl::Route(LiveRequest* live, int32_t held_back) {
     Foresee(*live, expected_output, device, view);
   };
   std::vector<int32_t> declined;
-  int32_t chosen = -1;
+  int32_t chosen = kNowhere;
   for (int tries = 0; tries < kMostTries; ++tries) {
     int32_t device = router_.Choose(placement, foresee);
+    if (device == Router::kTooLate && placement.first_token_left != Placement::kNoDeadline) {
+      chosen = kTooLate;
+      break;
+    }
     if (device == Router::kTooLate) {
       placement.time_left = Placement::kNoDeadline;  // as early as can be, then
       device = router_.Choose(placement, foresee);
@@ -99,7 +108,8 @@ int32_t Scheduler::Impl::Route(LiveRequest* live, int32_t held_back) {
       break;
     }
     DeviceSlot& slot = devices_[static_cast<size_t>(device)];
-    if (device != held_back && FitsNow(*live, slot, nullptr)) {
+    if (device != held_back && (!only_empty || slot.running.empty()) && TakesFrom(slot, *live) &&
+        FitsNow(*live, slot, nullptr)) {
       chosen = device;
       break;
     }
@@ -112,6 +122,11 @@ int32_t Scheduler::Impl::Route(LiveRequest* live, int32_t held_back) {
     Book(devices_[static_cast<size_t>(device)]);
   }
   return chosen;
+}
+
+// Those that are late take what is left of a device's steps, unless it is their turn.
+bool Scheduler::Impl::TakesFrom(const DeviceSlot& slot, const LiveRequest& live) const {
+  return HasSpareSteps(slot) || !waiting_.Behind(live.id());
 }
 
 int32_t Scheduler::Impl::CollectingDevice(const LiveRequest& live) const {
@@ -150,6 +165,9 @@ bool Scheduler::Impl::PlaceOnce() {
   const bool any_slot = std::any_of(devices_.begin(), devices_.end(), [&](const DeviceSlot& slot) {
     return slot.takes_work() && static_cast<int32_t>(slot.running.size()) < options_.max_running;
   });
+  const bool spare = std::any_of(devices_.begin(), devices_.end(), [&](const DeviceSlot& slot) {
+    return slot.takes_work() && HasSpareSteps(slot);
+  });
   waiting_.Peek(any_slot ? options_.look_ahead + 1 : 1, &candidates_);
   LiveRequest* head = nullptr;  // the first that does not fit
   int32_t collecting = -1;      // keeps its blocks for the head
@@ -158,14 +176,23 @@ bool Scheduler::Impl::PlaceOnce() {
     if (!MayBePlaced(*live)) {
       continue;
     }
-    const int32_t chosen = Route(live, collecting);
+    const bool behind = waiting_.Behind(id);
+    if (behind && !spare) {
+      break;
+    }
+    // What becomes free where others run is the head's.
+    const int32_t chosen = Route(live, collecting, behind && head != nullptr);
+    if (chosen == kTooLate) {
+      waiting_.MakeLate(id);
+      return true;
+    }
     if (chosen >= 0 && Place(live, devices_[static_cast<size_t>(chosen)])) {
       if (head != nullptr) {
         head->passed += 1;
       }
       return true;
     }
-    if (head == nullptr) {
+    if (head == nullptr && !behind) {
       head = live;
       if (AskForRoom(live)) {
         return false;  // what becomes free is the head's: nobody looks past it in this walk
@@ -243,6 +270,11 @@ bool Scheduler::Impl::AskForRoom(LiveRequest* live) {
   }
   if (lower == 0 || leaving_ > 0 || options_.victims != VictimPolicy::kLeastCost) {
     return false;  // nobody to ask, or somebody is on the way out
+  }
+  const TimePoint due = FirstTokenDue(*live, options_.ttft_target);
+  if (due != TimePoint::Max() &&
+      loop_->Now() < live->record.arrival + (due - live->record.arrival) / 2) {
+    return false;  // somebody may end in time, and no work need be thrown away
   }
   if (asked_at_step_ == steps_) {
     return false;  // what left did not help; before the next step nothing more will

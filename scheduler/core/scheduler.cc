@@ -18,6 +18,7 @@ QueueOptions QueueOptionsOf(const SchedulerOptions& options) {
   out.policy = options.queue;
   out.fairness = options.fairness;
   out.class_ageing = options.class_ageing;
+  out.late_share = options.late_share;
   return out;
 }
 
@@ -319,10 +320,13 @@ void Scheduler::Impl::Enqueue(LiveRequest* live) {
   if (options_.fairness_unit == CostUnit::kEnergy) {
     entry.cost *= microjoules_per_token_;
   }
-  const Duration ttft =
-      live->request.ttft_target > Duration() ? live->request.ttft_target : options_.ttft_target;
-  const Duration implied = ttft > Duration() ? ttft : options_.implied_deadline;
-  entry.due = std::min(live->request.deadline, record.arrival + implied);
+  TimePoint due = FirstTokenDue(*live, options_.ttft_target);
+  if (due == TimePoint::Max()) {
+    due = record.arrival + options_.implied_deadline;
+  } else {
+    entry.late_at = due - PrefillTime(live->remaining());
+  }
+  entry.due = std::min(live->request.deadline, due);
   entry.arrival = record.arrival;
   entry.tokens = live->known();
   entry.bytes = live->request.bytes;

@@ -82,7 +82,7 @@ class Scheduler::Impl {
     std::vector<LiveRequest*> running;
     bool closed = false;    // takes nothing new: the power budget lets it run empty
     bool draining = false;  // takes nothing new: an operator wants it empty
-    bool cordoned = false;  // takes nothing new: its steps take much longer than predicted
+    bool cordoned = false;  // takes nothing new beside what it has: its steps take far too long
     bool lost = false;      // given up; not asked for anything until it returns
     std::unique_ptr<OverflowForecast> forecast;  // of its blocks
     mutable bool forecast_holds = false;         // its rows are those that run, as they are now
@@ -111,7 +111,10 @@ class Scheduler::Impl {
     // Why the device's next step does not begin yet; kNone: nothing holds it.
     device::DelayCause delay = device::DelayCause::kNone;
 
-    bool takes_work() const { return !closed && !draining && !cordoned && !lost; }
+    // An empty straggler is tried again, or it would never show that it has recovered.
+    bool takes_work() const {
+      return !closed && !draining && !lost && (!cordoned || running.empty());
+    }
   };
   // What keeps a waiting request from a device.
   struct Obstacle {
@@ -156,8 +159,16 @@ class Scheduler::Impl {
   bool PlaceOnce();
   void PlaceSoon();
   bool MayBePlaced(const LiveRequest& live) const;
-  // The device that takes it now, or -1. `held_back`: takes nothing.
-  int32_t Route(LiveRequest* live, int32_t held_back);
+  // The device that takes it now, or kNowhere. `held_back` takes nothing; `only_empty`: nor do
+  // devices on which something runs.
+  static constexpr int32_t kNowhere = -1;
+  static constexpr int32_t kTooLate = -2;  // nowhere would its first token be in time
+  int32_t Route(LiveRequest* live, int32_t held_back, bool only_empty = false);
+  // Its prompts do not fill a step.
+  bool HasSpareSteps(const DeviceSlot& slot) const {
+    return slot.prefill_left < options_.max_step_tokens;
+  }
+  bool TakesFrom(const DeviceSlot& slot, const LiveRequest& live) const;
   // The router knows of what is on the device now.
   void Book(DeviceSlot& slot);
   void BookParked();

@@ -1,6 +1,7 @@
 // What can be said of the pool and of each request: the words behind GetPool and Explain.
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "scheduler/core/scheduler_impl.h"
 
@@ -134,6 +135,12 @@ void Scheduler::Impl::ExplainQueued(const LiveRequest& live, RequestStatus& stat
         "; some came later, of a higher class, an earlier deadline or a tenant that "
         "has had less";
   }
+  if (waiting_.Behind(live.id())) {
+    status.wait = status.wait == WaitReason::kNone ? WaitReason::kOrder : status.wait;
+    absl::StrAppend(&status.detail, status.detail.empty() ? "" : "; ",
+                    "its first token can no longer be in time: it waits for steps that prompts do "
+                    "not fill, or for its turn");
+  }
 }
 
 bool Scheduler::Impl::YoungerAhead(const LiveRequest& live, int64_t rank) const {
@@ -161,6 +168,12 @@ void Scheduler::Impl::BoundWait(const LiveRequest& live, RequestStatus& status) 
     const DeviceSlot& slot = devices_[live.record.device.value];
     status.wait_bound = slot.device->power().SustainedStep(DecodesOf(slot)) *
                         static_cast<int64_t>(slot.running.size());
+    return;
+  }
+  if (!live.waits_for_leader && waiting_.Behind(live.id())) {
+    status.unbounded = absl::StrFormat(
+        "what comes later and can be in time goes first; its turn is after %d of those at most",
+        (status.rank + 1) * options_.late_share);
     return;
   }
   // At worst all that runs and all that is ahead runs to its end, one after the other on each

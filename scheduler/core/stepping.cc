@@ -50,7 +50,7 @@ void Scheduler::Impl::Plan(uint32_t device) {
   if (options_.max_drafts > 0) {
     ProposeDrafts(slot);
   }
-  FittedStep step = FitStep(slot.device, slot.running, limits, options_, loop_->Now());
+  FittedStep step = FitStep(slot.device, slot.running, limits, options_, lengths_, loop_->Now());
   if (!step.plan.rows.empty() && step.offer.kind == device::StepOffer::Kind::kWait) {
     // Planned anew when the device may begin: what arrives until then joins.
     TakeBackDrafts(slot);

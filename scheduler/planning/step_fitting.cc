@@ -8,11 +8,15 @@ namespace scoville::scheduler {
 
 namespace {
 
+// Of what a decode is expected to make good, it lends one part in so many: one that ends early
+// should be in time, too.
+constexpr int64_t kMadeGood = 2;
+
 class Fitting {
  public:
   Fitting(device::Device* device, absl::Span<LiveRequest* const> running,
-          const SchedulerOptions& options, TimePoint now)
-      : device_(device), running_(running), options_(options), now_(now) {
+          const SchedulerOptions& options, const OutputLengths& lengths, TimePoint now)
+      : device_(device), running_(running), options_(options), lengths_(lengths), now_(now) {
     rows_.reserve(running.size());
     for (const LiveRequest* live : running) {
       rows_.push_back(live->View(device->kv().block_size()));
@@ -75,13 +79,15 @@ class Fitting {
     return more <= gain;
   }
 
+  Duration ItlTargetOf(const LiveRequest& live) const {
+    return live.request.itl_target > Duration() ? live.request.itl_target : options_.itl_target;
+  }
+
   // The strictest target of the decodes in the plan; zero: none has one.
   Duration ItlTarget(const StepPlan& plan) const {
     Duration least;
     for (int64_t i = 0; i < plan.decodes; ++i) {
-      const Request& request = LiveOf(plan.rows[static_cast<size_t>(i)]).request;
-      const Duration own =
-          request.itl_target > Duration() ? request.itl_target : options_.itl_target;
+      const Duration own = ItlTargetOf(LiveOf(plan.rows[static_cast<size_t>(i)]));
       least = own > Duration() && (least == Duration() || own < least) ? own : least;
     }
     return least;
@@ -91,6 +97,14 @@ class Fitting {
     device::StepShape shape;
     for (const PlannedRow& row : plan.rows) {
       shape.Add(WorkOf(row), device_->rules());
+    }
+    return shape;
+  }
+
+  device::StepShape DecodesOf(const StepPlan& plan) const {
+    device::StepShape shape;
+    for (int64_t i = 0; i < plan.decodes; ++i) {
+      shape.Add(WorkOf(plan.rows[static_cast<size_t>(i)]), device_->rules());
     }
     return shape;
   }
@@ -116,24 +130,76 @@ class Fitting {
     if (target == Duration() || plan->prompt_tokens == 0) {
       return;
     }
+    int64_t most = PromptTokensWithin(target, limits.block_size, *plan);
+    if (most < plan->prompt_tokens && options_.lend_slack && PromptsGetLate(most, target)) {
+      const Duration lent = SlackOfDecodes(*plan);
+      most = lent > target ? PromptTokensWithin(lent, limits.block_size, *plan) : most;
+    }
+    if (most < plan->prompt_tokens) {
+      limits.max_prompt_tokens = most;
+      *plan = PlanStep(rows_, limits);
+    }
+  }
+
+  int64_t PromptTokensWithin(Duration limit, int64_t block_size, const StepPlan& plan) const {
     const auto in_time = [&](const device::StepShape& shape) {
-      return device_->power().SustainedStep(shape) <= target;
+      return device_->power().SustainedStep(shape) <= limit;
     };
-    if (in_time(ShapeOf(*plan))) {
-      return;
+    if (in_time(ShapeOf(plan))) {
+      return plan.prompt_tokens;
     }
-    device::StepShape decodes;
-    for (int64_t i = 0; i < plan->decodes; ++i) {
-      decodes.Add(WorkOf(plan->rows[static_cast<size_t>(i)]), device_->rules());
-    }
+    const device::StepShape decodes = DecodesOf(plan);
     int64_t low = 1;  // blocks that are taken in any case
-    int64_t high = (plan->prompt_tokens + limits.block_size - 1) / limits.block_size;
+    int64_t high = (plan.prompt_tokens + block_size - 1) / block_size;
     while (low + 1 < high) {
       const int64_t middle = low + (high - low) / 2;
-      (in_time(ShapeWithPrompts(decodes, *plan, middle * limits.block_size)) ? low : high) = middle;
+      (in_time(ShapeWithPrompts(decodes, plan, middle * block_size)) ? low : high) = middle;
     }
-    limits.max_prompt_tokens = low * limits.block_size;
-    *plan = PlanStep(rows_, limits);
+    return low * block_size;
+  }
+
+  // Whether steps of `step` with so many prompt tokens would bring some first token too late that
+  // can still be in time.
+  bool PromptsGetLate(int64_t prompt_tokens, Duration step) const {
+    int64_t pending = 0;
+    for (size_t i = 0; i < running_.size(); ++i) {
+      const LiveRequest& live = *running_[i];
+      if (rows_[i].paused || rows_[i].wants_one()) {
+        continue;
+      }
+      pending += live.remaining();
+      const TimePoint due = FirstTokenDue(live, options_.ttft_target);
+      if (live.record.output_tokens > 0 || due == TimePoint::Max()) {
+        continue;
+      }
+      const int64_t steps = (pending + prompt_tokens - 1) / prompt_tokens;
+      if (now_ + step * steps > due) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // What the decodes of the plan can lend, the least of them: by how much they are ahead of a token
+  // every target since their first, and what they are expected to make good in steps without
+  // prompts until they end.
+  Duration SlackOfDecodes(const StepPlan& plan) const {
+    const Duration bare = device_->power().SustainedStep(DecodesOf(plan));
+    Duration least(INT64_MAX);
+    for (int64_t i = 0; i < plan.decodes; ++i) {
+      const LiveRequest& live = LiveOf(plan.rows[static_cast<size_t>(i)]);
+      const Duration target = ItlTargetOf(live);
+      if (target > Duration() && live.record.output_tokens > 0) {
+        const RequestRecord& record = live.record;
+        const TimePoint due = record.first_token + target * record.output_tokens;
+        const int64_t left =
+            lengths_.Expected(static_cast<int32_t>(record.service_class), record.output_tokens,
+                              live.last_token - record.prompt_tokens);
+        const Duration made_good = std::max(Duration(), target - bare) * left / kMadeGood;
+        least = std::min(least, due + made_good - now_);
+      }
+    }
+    return least;
   }
 
   // How long the step may take where joules are weighed: the decodes' target, and for each prompt
@@ -142,12 +208,11 @@ class Fitting {
     Duration limit = ItlTarget(plan);
     for (size_t i = static_cast<size_t>(plan.decodes); i < plan.rows.size(); ++i) {
       const LiveRequest& live = LiveOf(plan.rows[i]);
-      const Duration target =
-          live.request.ttft_target > Duration() ? live.request.ttft_target : options_.ttft_target;
-      if (target == Duration() || live.record.output_tokens > 0) {
+      const TimePoint due = FirstTokenDue(live, options_.ttft_target);
+      if (due == TimePoint::Max() || live.record.output_tokens > 0) {
         continue;  // nobody waits for it, or it is computed again after a preemption
       }
-      const Duration left = target - (now_ - live.record.arrival);
+      const Duration left = due - now_;
       const double share =
           static_cast<double>(plan.rows[i].count) / static_cast<double>(live.remaining());
       const Duration part =
@@ -176,6 +241,7 @@ class Fitting {
   device::Device* const device_;
   const absl::Span<LiveRequest* const> running_;
   const SchedulerOptions& options_;
+  const OutputLengths& lengths_;
   const TimePoint now_;
   std::vector<RowView> rows_;
 };
@@ -183,8 +249,9 @@ class Fitting {
 }  // namespace
 
 FittedStep FitStep(device::Device* device, absl::Span<LiveRequest* const> running,
-                   PlanLimits limits, const SchedulerOptions& options, TimePoint now) {
-  return Fitting(device, running, options, now).Fit(limits);
+                   PlanLimits limits, const SchedulerOptions& options, const OutputLengths& lengths,
+                   TimePoint now) {
+  return Fitting(device, running, options, lengths, now).Fit(limits);
 }
 
 }  // namespace scoville::scheduler

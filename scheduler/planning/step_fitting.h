@@ -16,6 +16,7 @@
 #include "base/units.h"
 #include "device/device.h"
 #include "scheduler/core/live_request.h"
+#include "scheduler/forecast/output_lengths.h"
 #include "scheduler/planning/planner.h"
 #include "scheduler/scheduler.h"
 
@@ -28,7 +29,8 @@ struct FittedStep {
 
 // `running` in rank order, as `limits` and the plan see them.
 FittedStep FitStep(device::Device* device, absl::Span<LiveRequest* const> running,
-                   PlanLimits limits, const SchedulerOptions& options, TimePoint now);
+                   PlanLimits limits, const SchedulerOptions& options, const OutputLengths& lengths,
+                   TimePoint now);
 
 }  // namespace scoville::scheduler
 

@@ -16,36 +16,70 @@ ClassLine::Flow& ClassLine::At(uint32_t flow) {
 
 void ClassLine::Reheap(uint32_t flow) {
   const Flow& f = flows_[flow];
-  if (f.requests.empty()) {
+  if (f.empty()) {
     if (heap_.Contains(flow)) {
       heap_.Erase(flow);
     }
     return;
   }
-  const WaitingRequest& first = *f.requests.begin();
+  const WaitingRequest& first = *NextOf(f, Begin(f));
   heap_.Set(flow, {f.time, first.due, first.id});
+}
+
+const WaitingRequest* ClassLine::NextOf(const Flow& flow, const Cursor& cursor) const {
+  const bool any_late = cursor.late != flow.late.end();
+  if (cursor.on_time != flow.on_time.end() && !(any_late && cursor.since_late + 1 >= late_share_)) {
+    return &*cursor.on_time;
+  }
+  return any_late ? &*cursor.late : nullptr;
+}
+
+void ClassLine::Advance(const Flow& flow, Cursor* cursor) const {
+  if (NextOf(flow, *cursor)->late) {
+    ++cursor->late;
+    cursor->since_late = 0;
+  } else {
+    ++cursor->on_time;
+    cursor->since_late += cursor->late != flow.late.end() ? 1 : 0;
+  }
+}
+
+bool ClassLine::Owed(uint32_t flow, const WaitingRequest& request) const {
+  const Flow& f = flows_[flow];
+  return request.late && f.since_late + 1 >= late_share_ && f.late.begin()->id == request.id;
 }
 
 void ClassLine::Add(uint32_t flow, const WaitingRequest& request) {
   Flow& f = At(flow);
-  if (f.requests.empty()) {
+  if (f.empty()) {
     f.time = std::max(f.time, Floor());
   }
-  CHECK(f.requests.insert(request).second);
+  CHECK(f.LineOf(request).insert(request).second);
   ++size_;
   Reheap(flow);
 }
 
 void ClassLine::Erase(uint32_t flow, const WaitingRequest& request) {
-  CHECK_EQ(At(flow).requests.erase(request), size_t{1});
+  Flow& f = At(flow);
+  CHECK_EQ(f.LineOf(request).erase(request), size_t{1});
   --size_;
+  f.since_late = f.late.empty() ? 0 : f.since_late;
+  Reheap(flow);
+}
+
+void ClassLine::MakeLate(uint32_t flow, WaitingRequest request) {
+  Flow& f = At(flow);
+  CHECK_EQ(f.on_time.erase(request), size_t{1});
+  request.late = true;
+  CHECK(f.late.insert(request).second);
   Reheap(flow);
 }
 
 int64_t ClassLine::Take(uint32_t flow, const WaitingRequest& request) {
   Flow& f = At(flow);
-  CHECK_EQ(f.requests.erase(request), size_t{1});
+  CHECK_EQ(f.LineOf(request).erase(request), size_t{1});
   --size_;
+  f.since_late = request.late || f.late.empty() ? 0 : f.since_late + 1;
   const int64_t start = f.time;
   floor_ = start;
   f.time += request.step;
@@ -67,7 +101,8 @@ void ClassLine::Move(uint32_t flow, int64_t step) {
 
 void ClassLine::Forget(uint32_t flow) {
   Flow& f = At(flow);
-  CHECK(f.requests.empty());
+  CHECK(f.empty());
+  f.since_late = 0;
   f.time = 0;
 }
 
@@ -109,13 +144,12 @@ void ClassLine::Walk(Visit visit) const {
       return;
     }
   }
-  using Requests = absl::btree_set<WaitingRequest>;
   constexpr size_t kAdvanced = SIZE_MAX;
   struct Next {
     FlowKey key;
     size_t heap_node;  // kAdvanced: not the first of its flow
-    Requests::const_iterator request;
-    Requests::const_iterator end;
+    const Flow* flow;
+    Cursor cursor;
   };
   const auto later = [](const Next& a, const Next& b) { return b.key < a.key; };
   std::vector<Next> frontier;
@@ -126,8 +160,8 @@ void ClassLine::Walk(Visit visit) const {
   const auto push_node = [&](size_t i) {
     if (i < heap_.size()) {
       const TenantHeap::Node& node = heap_.node(i);
-      const Requests& requests = flows_[node.flow].requests;
-      push({node.key, i, requests.begin(), requests.end()});
+      const Flow& flow = flows_[node.flow];
+      push({node.key, i, &flow, Begin(flow)});
     }
   };
   push_node(0);
@@ -135,7 +169,8 @@ void ClassLine::Walk(Visit visit) const {
     std::pop_heap(frontier.begin(), frontier.end(), later);
     Next next = frontier.back();
     frontier.pop_back();
-    if (!visit(next.request->id)) {
+    const WaitingRequest& request = *NextOf(*next.flow, next.cursor);
+    if (!visit(request.id)) {
       return;
     }
     if (next.heap_node != kAdvanced) {
@@ -143,9 +178,10 @@ void ClassLine::Walk(Visit visit) const {
         push_node(TenantHeap::kArity * next.heap_node + child);
       }
     }
-    const int64_t tag = next.key.tag + next.request->step;
-    if (++next.request != next.end) {
-      next.key = {tag, next.request->due, next.request->id};
+    const int64_t tag = next.key.tag + request.step;
+    Advance(*next.flow, &next.cursor);
+    if (const WaitingRequest* following = NextOf(*next.flow, next.cursor)) {
+      next.key = {tag, following->due, following->id};
       next.heap_node = kAdvanced;
       push(next);
     }
@@ -172,7 +208,7 @@ int64_t ClassLine::CountBefore(uint64_t id) const {
 }
 
 bool ClassLine::Holds(uint32_t flow, const WaitingRequest& request) const {
-  return flow < flows_.size() && flows_[flow].requests.contains(request);
+  return flow < flows_.size() && flows_[flow].LineOf(request).contains(request);
 }
 
 void ClassLine::CheckInvariants() const {
@@ -180,11 +216,11 @@ void ClassLine::CheckInvariants() const {
   int64_t size = static_cast<int64_t>(restored_.size());
   for (uint32_t flow = 0; flow < flows_.size(); ++flow) {
     const Flow& f = flows_[flow];
-    size += static_cast<int64_t>(f.requests.size());
-    CHECK_EQ(heap_.Contains(flow), !f.requests.empty());
+    size += static_cast<int64_t>(f.on_time.size() + f.late.size());
+    CHECK_EQ(heap_.Contains(flow), !f.empty());
     CHECK_LE(f.time, kFarthest);
-    if (!f.requests.empty()) {
-      const WaitingRequest& first = *f.requests.begin();
+    if (!f.empty()) {
+      const WaitingRequest& first = *NextOf(f, Begin(f));
       CHECK(heap_.Of(flow).key == (FlowKey{f.time, first.due, first.id}));
     }
   }

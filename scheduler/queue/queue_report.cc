@@ -62,6 +62,7 @@ void RequestQueue::CheckRecord(const Record& record) const {
     CHECK_EQ(line.HoldsRestored(RankOf(record, record.tag)), record.state == State::kRestored);
   }
   CHECK_EQ(ageing_.contains({AgesAt(record), record.id}), InLine(record) && Ages(record));
+  CHECK_EQ(becoming_late_.contains({record.late_at, record.id}), MayBecomeLate(record));
 }
 
 void RequestQueue::CheckInvariants() const {
@@ -72,6 +73,7 @@ void RequestQueue::CheckInvariants() const {
   int64_t held = 0;
   int64_t used = 0;
   int64_t ageing = 0;
+  int64_t becoming_late = 0;
   for (const Record& record : records_) {
     if (record.state == State::kUnused) {
       continue;
@@ -88,10 +90,12 @@ void RequestQueue::CheckInvariants() const {
     held += record.held ? 1 : 0;
     in_line[record.line] += InLine(record) ? 1 : 0;
     ageing += InLine(record) && Ages(record);
+    becoming_late += MayBecomeLate(record);
   }
   CHECK_EQ(used, static_cast<int64_t>(slots_.size()));
   CHECK_EQ(used + static_cast<int64_t>(free_.size()), static_cast<int64_t>(records_.size()));
   CHECK_EQ(ageing, static_cast<int64_t>(ageing_.size()));
+  CHECK_EQ(becoming_late, static_cast<int64_t>(becoming_late_.size()));
   QueueLoad total;
   for (size_t c = 0; c < kServiceClassCount; ++c) {
     CHECK(classes[c] == classes_[c]);

@@ -23,8 +23,11 @@ RequestQueue::RequestQueue(const QueueOptions& options)
     : policy_(options.policy),
       fairness_(options.fairness.enabled),
       ageing_step_(options.class_ageing),
+      late_share_(options.late_share),
       tenants_(options.fairness.weights, options.fairness.max_tenants) {
   CHECK_GE(ageing_step_, Duration());
+  CHECK_GE(late_share_, 0);
+  lines_.fill(ClassLine(std::max(1, late_share_)));
   slots_.reserve(static_cast<size_t>(options.expected));
   records_.reserve(static_cast<size_t>(options.expected));
 }
@@ -75,11 +78,12 @@ uint32_t RequestQueue::ResolveTenant(absl::string_view name) {
 }
 
 WaitingRequest RequestQueue::WaitingOf(const Record& record) const {
-  return {DueOf(record), record.id, Scaled(record.tenant, record.cost)};
+  return {DueOf(record), record.id, Scaled(record.tenant, record.cost), record.late != 0};
 }
 
 RankKey RequestQueue::RankOf(const Record& record, int64_t tag) const {
-  return {record.line, record.not_pinned, tag, TimePoint(DueOf(record)), record.id};
+  return {record.line,      record.not_pinned,        tag,
+          record.late != 0, TimePoint(DueOf(record)), record.id};
 }
 
 void RequestQueue::Adjust(uint32_t tenant, size_t line, int64_t delta) {
@@ -110,6 +114,19 @@ void RequestQueue::Enter(const Record& record) {
   if (Ages(record)) {
     ageing_.emplace(AgesAt(record), record.id);
   }
+  if (MayBecomeLate(record)) {
+    becoming_late_.emplace(record.late_at, record.id);
+  }
+}
+
+// What was to happen to it while it waits.
+void RequestQueue::Forget(const Record& record) {
+  if (Ages(record)) {
+    ageing_.erase({AgesAt(record), record.id});
+  }
+  if (MayBecomeLate(record)) {
+    becoming_late_.erase({record.late_at, record.id});
+  }
 }
 
 void RequestQueue::Leave(const Record& record) {
@@ -119,9 +136,7 @@ void RequestQueue::Leave(const Record& record) {
   } else {
     line.Erase(FlowOf(record), WaitingOf(record));
   }
-  if (Ages(record)) {
-    ageing_.erase({AgesAt(record), record.id});
-  }
+  Forget(record);
 }
 
 void RequestQueue::Push(const QueueEntry& entry) {
@@ -142,6 +157,7 @@ void RequestQueue::Push(const QueueEntry& entry) {
   record.cost = entry.cost;
   record.due = entry.due;
   record.arrival = entry.arrival;
+  record.late_at = entry.late_at;
   record.tokens = Saturated(entry.tokens);
   record.bytes = Saturated(entry.bytes);
   record.time = entry.time;
@@ -190,9 +206,7 @@ RankKey RequestQueue::Take(uint64_t id) {
   if (record.state == State::kRestored) {
     Leave(record);
   } else {
-    if (Ages(record)) {
-      ageing_.erase({AgesAt(record), id});
-    }
+    Forget(record);
     record.tag = lines_[record.line].Take(FlowOf(record), WaitingOf(record));
     record.charged_in = record.line;
     tenant.charged += record.cost;
@@ -276,6 +290,25 @@ void RequestQueue::Age(TimePoint now) {
     --record.line;
     Enter(record);
   }
+  while (!becoming_late_.empty() && becoming_late_.begin()->first <= now) {
+    MakeLate(becoming_late_.begin()->second);
+  }
+}
+
+void RequestQueue::MakeLate(uint64_t id) {
+  Record& record = At(id);
+  CHECK(record.state == State::kFresh && InLine(record));
+  if (late_share_ > 0 && record.late == 0) {
+    becoming_late_.erase({record.late_at, id});
+    lines_[record.line].MakeLate(FlowOf(record), WaitingOf(record));
+    record.late = 1;
+  }
+}
+
+bool RequestQueue::Behind(uint64_t id) const {
+  const Record& record = At(id);
+  return record.state == State::kFresh && record.late != 0 &&
+         !lines_[record.line].Owed(FlowOf(record), WaitingOf(record));
 }
 
 TimePoint RequestQueue::NextAgeing() const {

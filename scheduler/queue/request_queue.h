@@ -69,6 +69,9 @@ struct QueueOptions {
   QueuePolicy policy = QueuePolicy::kFcfs;
   FairnessOptions fairness{};
   Duration class_ageing{};  // zero: classes are strict
+  // Of so many requests taken from a tenant's line while late ones wait in it, one is the first of
+  // those; 1: late ones go first; 0: they keep their places.
+  int32_t late_share = 8;
   int64_t expected = 1024;  // requests known at a time for which nothing has to grow
 };
 
@@ -80,6 +83,9 @@ struct QueueEntry {
   // For kEdf: the deadline, else the target of the first token, else arrival + a horizon: it must
   // be finite, or later arrivals could pass it for ever.
   TimePoint due = TimePoint::Max();
+  // When it has waited too long for what it was due, which is what `due` no longer is worth: from
+  // then on it stands behind those that are not late.
+  TimePoint late_at = TimePoint::Max();
   TimePoint arrival;  // for ageing
   // Counted for admission (QueueLoad). Tokens and bytes beyond 32 bits count as that many.
   int64_t tokens = 0;
@@ -137,8 +143,11 @@ class RequestQueue {
   // no account: nothing happens.
   void Charge(ServiceClass service_class, absl::string_view tenant, int64_t delta);
 
-  // Moves entries that waited `class_ageing` a class up. O(log) each.
+  // Moves entries that waited `class_ageing` a class up, and those that are late back. O(log) each.
   void Age(TimePoint now);
+  // It is late already, for a reason that the queue does not see. Only what was never taken can be.
+  // O(log).
+  void MakeLate(uint64_t id);
   // When the next entry is due to move; TimePoint::Max() if none.
   TimePoint NextAgeing() const;
 
@@ -146,6 +155,10 @@ class RequestQueue {
   RankKey KeyOf(uint64_t id) const;
   bool Contains(uint64_t id) const { return slots_.contains(id); }  // waiting or taken
   bool Waiting(uint64_t id) const;
+  bool Fresh(uint64_t id) const { return At(id).state == State::kFresh; }  // never taken
+  bool Late(uint64_t id) const { return At(id).late != 0; }
+  // It was never taken, is late, and it is not its turn: it should take what others do not need.
+  bool Behind(uint64_t id) const;
 
   bool Held(uint64_t id) const;  // Precondition: it is known
 
@@ -174,12 +187,13 @@ class RequestQueue {
  private:
   enum class State : uint8_t { kUnused, kFresh, kTaken, kRestored };
 
-  // One cache line: a long line of waiting requests is cold memory.
-  struct alignas(64) Record {
+  // Little more than a cache line: a long line of waiting requests is cold memory.
+  struct Record {
     uint64_t id = 0;
     int64_t cost = 0;  // the estimate; once charged, what of it is not served
     TimePoint due;
     TimePoint arrival;
+    TimePoint late_at;
     int64_t tag = 0;  // once taken
     Duration time;
     uint32_t tokens = 0;
@@ -189,10 +203,11 @@ class RequestQueue {
     bool not_pinned : 1 = true;
     bool held : 1 = false;
     uint8_t service_class = 0;   // as the client gave it
-    uint8_t line : 4 = 0;        // class it waits in, after ageing
-    uint8_t charged_in : 4 = 0;  // class whose virtual time was moved
+    uint8_t line : 3 = 0;        // class it waits in, after ageing
+    uint8_t charged_in : 3 = 0;  // class whose virtual time was moved
+    uint8_t late : 1 = 0;
   };
-  static_assert(sizeof(Record) == 64);
+  static_assert(sizeof(Record) == 72);
 
   Record& At(uint64_t id);
   const Record& At(uint64_t id) const;
@@ -216,14 +231,21 @@ class RequestQueue {
   static QueueLoad LoadOf(const Record& record) {
     return {1, record.tokens, record.bytes, record.time};
   }
+  // Whether a time is set at which it becomes late.
+  bool MayBecomeLate(const Record& record) const {
+    return late_share_ > 0 && InLine(record) && record.state == State::kFresh && record.late == 0 &&
+           record.late_at != TimePoint::Max();
+  }
   void Enter(const Record& record);  // into its line
   void Leave(const Record& record);  // out of its line
+  void Forget(const Record& record);
   void Count(const Record& record, bool comes);
   void CheckRecord(const Record& record) const;
 
   const QueuePolicy policy_;
   const bool fairness_;
   const Duration ageing_step_;
+  const int32_t late_share_;
   TenantTable tenants_;
   std::array<ClassLine, kServiceClassCount> lines_;
   std::array<QueueLoad, kServiceClassCount> classes_{};
@@ -234,6 +256,7 @@ class RequestQueue {
   std::vector<Record> records_;
   std::vector<uint32_t> free_;
   absl::btree_set<std::pair<TimePoint, uint64_t>> ageing_;
+  absl::btree_set<std::pair<TimePoint, uint64_t>> becoming_late_;
 };
 
 }  // namespace scoville::scheduler

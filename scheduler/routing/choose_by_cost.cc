@@ -74,7 +74,8 @@ class CostSearch {
     DeviceView view = pool_.ViewOf(device);
     foresee_(device, &view);
     ++choice_->looked_at;
-    if (ExpectedLatency(view) > placement_.time_left) {
+    if (ExpectedLatency(view) > placement_.time_left ||
+        view.first_token > placement_.first_token_left) {
       return true;
     }
     const RouteCost cost = CostOf(view, options_.lambda_ns_per_joule);

@@ -51,11 +51,12 @@ struct DeviceView : DeviceBooking {
 struct Placement {
   static constexpr Duration kNoDeadline{INT64_MAX};
 
-  int64_t blocks = 0;        // needed at once
-  int64_t total_blocks = 0;  // needed when the sequence is at its longest
-  int32_t max_running = 0;   // sequences a device may run
-  uint64_t request = 0;      // its id: what draws depend on
-  Duration time_left = kNoDeadline;
+  int64_t blocks = 0;                       // needed at once
+  int64_t total_blocks = 0;                 // needed when the sequence is at its longest
+  int32_t max_running = 0;                  // sequences a device may run
+  uint64_t request = 0;                     // its id: what draws depend on
+  Duration time_left = kNoDeadline;         // to its last token
+  Duration first_token_left = kNoDeadline;  // to its first
   // Of the full blocks of its prompt; may be empty.
   absl::Span<const device::BlockHash> hashes{};
 };

@@ -77,10 +77,12 @@ struct ServerConfig {
   struct Scheduling {
     std::string queue = "edf";
     Duration implied_deadline = Seconds(30);
+    int64_t late_share = 8;
     Duration class_ageing;                          // zero: never
     std::vector<std::string> max_queued_by_class;   // "batch requests=100 time=30s"
     std::vector<std::string> max_queued_by_tenant;  // "requests=50", "acme requests=500"
     bool refuse_hopeless = true;
+    bool lend_slack = true;
     int64_t look_ahead = 8;
     int64_t max_passes = 32;
     std::string routing = "cost";

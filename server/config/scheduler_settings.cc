@@ -32,6 +32,11 @@ void BindQueue(ServerConfig::Scheduling* c, std::vector<Setting>* s) {
   s->emplace_back("scheduler.implied_deadline", &c->implied_deadline,
                   "by when a request without deadline or target wants its first token, for edf")
       .Range(0, kDay);
+  s->emplace_back("scheduler.late_share", &c->late_share,
+                  "of so many requests taken from a tenant's line, one is of those whose first "
+                  "token can no longer be in time, while some wait; the others go first; 0: late "
+                  "ones keep their places")
+      .Range(0, 1'000'000);
   s->emplace_back("scheduler.class_ageing", &c->class_ageing,
                   "a request counts as one class higher for each such time it waited; 0s: never")
       .Range(0, kDay);
@@ -44,6 +49,9 @@ void BindQueue(ServerConfig::Scheduling* c, std::vector<Setting>* s) {
       "that is not named");
   s->emplace_back("scheduler.refuse_hopeless", &c->refuse_hopeless,
                   "refuse a request at once whose prompt cannot be computed before its deadline");
+  s->emplace_back("scheduler.lend_slack", &c->lend_slack,
+                  "where prompts would be late, limits.itl_target holds for the mean of the gaps; "
+                  "false: for every gap");
   s->emplace_back("scheduler.look_ahead", &c->look_ahead,
                   "waiting requests behind one that does not fit that are tried instead")
       .Range(0, 1'024);
@@ -135,10 +143,12 @@ void SetPolicies(const ServerConfig& config, scheduler::SchedulerOptions* out) {
   CHECK(weights.ok());
   out->fairness.weights = *weights;
   out->implied_deadline = in.implied_deadline;
+  out->late_share = static_cast<int32_t>(in.late_share);
   out->class_ageing = in.class_ageing;
   CHECK(scheduler::ReadClassLimits(in.max_queued_by_class, out).ok());
   CHECK(scheduler::ReadTenantLimits(in.max_queued_by_tenant, out).ok());
   out->refuse_hopeless = in.refuse_hopeless;
+  out->lend_slack = in.lend_slack;
   out->look_ahead = static_cast<int32_t>(in.look_ahead);
   out->max_passes = static_cast<int32_t>(in.max_passes);
   out->routing = ChoiceOf<scheduler::RoutePolicy>(in.routing, scheduler::RoutePolicyNames());

@@ -129,7 +129,7 @@ void OnDeployment(Call* call, Ask ask, Reply reply) {
           });
           return;
         }
-        call->thread().Post([call, reply, answer = ask(*deployment)] { reply(answer); });
+        call->thread().Post([reply, answer = ask(*deployment)] { reply(answer); });
       });
   if (!posted) {
     call->Reply(ServerDraining());

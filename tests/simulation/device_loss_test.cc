@@ -299,5 +299,30 @@ TEST(DeviceLossScenarios, ADrainRefusesFinishesAndGivesTheRestAStatus) {
   EXPECT_EQ(core.loop.pending(), 0u);
 }
 
+// Its steps take five times as long as predicted; then they do not.
+TEST(DeviceLossScenarios, AStragglerTakesOneAtATimeUntilItHasRecovered) {
+  Core core({.kv_blocks = 600});
+  core.devices[0]->SlowDown(500);
+  for (int i = 0; i < 40; ++i) {
+    core.scheduler->Submit(core.NewRequest(20, 30));
+    core.loop.RunUntil(TimePoint() + Milliseconds(1) * i);
+  }
+  int32_t most = 0;
+  const auto run_until = [&](size_t ended) {
+    most = 0;
+    while (core.observer.ended.size() < ended && core.loop.RunOne()) {
+      if (core.observer.steps.size() > 100) {  // past those that were there before it was noticed
+        most = std::max(most, core.scheduler->Status().running[0]);
+      }
+    }
+  };
+  run_until(20);
+  EXPECT_EQ(most, 1);
+  core.devices[0]->SlowDown(100);
+  run_until(40);
+  EXPECT_GT(most, 5);
+  EXPECT_EQ(core.observer.ended.size(), 40u) << "nobody waits for ever";
+}
+
 }  // namespace
 }  // namespace scoville::tests

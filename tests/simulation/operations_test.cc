@@ -208,6 +208,9 @@ class World {
     options.guaranteed[0] = On();
     options.prefix_ttl = On() ? Milliseconds(Between(1, 30)) : Duration();
     options.itl_target = On() ? Microseconds(Between(300, 3'000)) : Duration();
+    options.ttft_target = On() ? Microseconds(Between(500, 20'000)) : Duration();
+    options.late_share = static_cast<int32_t>(Between(0, 4));
+    options.lend_slack = On();
     return options;
   }
 
@@ -242,6 +245,7 @@ class World {
       request.min_tokens = Between(0, 3);
     }
     if (Between(0, 2) == 0) {
+      request.ttft_target = On() ? Microseconds(Between(300, 9'000)) : Duration();
       request.deadline = loop_.Now() + Nanoseconds(Between(1, 20'000'000));
     }
     auto sink = std::make_unique<CountedSink>(&books_);

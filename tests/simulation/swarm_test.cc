@@ -70,6 +70,8 @@ class World {
     options.max_preemptions = static_cast<int32_t>(On() ? Between(0, 3) : 2);
     options.overflow_risk = On() ? 0.02 : static_cast<double>(Between(0, 500)) / 1000;
     options.refuse_hopeless = On();
+    options.late_share = static_cast<int32_t>(On() ? Between(0, 4) : 8);
+    options.lend_slack = On();
     options.max_drafts = static_cast<int32_t>(On() ? Between(1, 6) : 0);
     options.class_ageing = On() ? Milliseconds(Between(1, 20)) : Duration();
     options.fairness.enabled = On();

@@ -40,6 +40,7 @@ ABLATIONS = {
     "ours, fcfs": "TARGETS, queue: fcfs",
     "ours, no fairness": "TARGETS, fairness: {enabled: false}",
     "ours, no step target": "ttft_target: TTFT",
+    "ours, late in place": "TARGETS, late_share: 0",
     "ours, no refusals": "TARGETS, refuse_hopeless: false",
 }
 TENANTS = (
@@ -68,7 +69,7 @@ TRACES = {
 
 
 def run(options, folder, trace, speed, preset, seed, tenants):
-    spec = TRACES[trace]
+    spec = TRACES[trace] | {k: v for k, v in (("ttft", options.ttft), ("itl", options.itl)) if v}
     scheduler = preset.replace("TARGETS", "ttft_target: TTFT, itl_target: ITL")
     scheduler = scheduler.replace("TTFT", spec["ttft"]).replace("ITL", spec["itl"])
     workload = spec["workload"].replace("FILE", str(getattr(options, trace)))
@@ -137,6 +138,8 @@ def main():
         parser.add_argument(f"--{trace}", type=pathlib.Path, default=spec["excerpt"])
     parser.add_argument("--traces", nargs="+", choices=TRACES, default=list(TRACES))
     parser.add_argument("--speeds", type=float, nargs="+", help="multiples of the trace's rate")
+    parser.add_argument("--ttft", help="target of the first token, for rules and report, in place of the traffic's")
+    parser.add_argument("--itl", help="target of the mean gap, in place of the traffic's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--requests", type=int, default=0, help="of a trace at most so many; 0: all")
     parser.add_argument("--tenants", action="store_true", help="four tenants in three classes instead of one")

@@ -83,7 +83,8 @@ class Decodes {
     });
     ReportNanoseconds("fit_step_" + n, 1'000, [&](int64_t) {
       const scheduler::FittedStep step =
-          scheduler::FitStep(pool_.devices.front().get(), running_, limits_, options_, loop_.Now());
+          scheduler::FitStep(
+          pool_.devices.front().get(), running_, limits_, options_, lengths_, loop_.Now());
       return static_cast<int64_t>(step.plan.rows.size());
     });
   }
@@ -95,6 +96,7 @@ class Decodes {
   std::vector<std::unique_ptr<scheduler::LiveRequest>> owned_;
   std::vector<scheduler::LiveRequest*> running_;
   scheduler::PlanLimits limits_;
+  scheduler::OutputLengths lengths_{scheduler::OutputLengthsOptions{}};
 };
 
 void RunPlan() {

@@ -46,7 +46,8 @@ int64_t ReferenceQueue::TimeOf(const Times& times, int line, const std::string& 
 }
 
 const ReferenceQueue::Item* ReferenceQueue::Next(const std::vector<Item>& items, int line,
-                                                 const Times& times) const {
+                                                 const Times& times,
+                                                 const Times& since_late) const {
   // First every flow's own first, then the flow that is furthest behind.
   std::map<std::string, const Item*> heads;
   for (const Item& item : items) {
@@ -54,8 +55,12 @@ const ReferenceQueue::Item* ReferenceQueue::Next(const std::vector<Item>& items,
       continue;
     }
     const Item*& head = heads[Flow(item)];
-    if (head == nullptr ||
-        std::make_tuple(Due(item), item.entry.id) < std::make_tuple(Due(*head), head->entry.id)) {
+    // Late ones after the others, but before them when it is their turn.
+    const bool turn = TimeOf(since_late, line, Flow(item)) + 1 >= options_.late_share;
+    const auto place = [&](const Item& i) {
+      return std::make_tuple(i.late != turn, Due(i), i.entry.id);
+    };
+    if (head == nullptr || place(item) < place(*head)) {
       head = &item;
     }
   }
@@ -71,6 +76,20 @@ const ReferenceQueue::Item* ReferenceQueue::Next(const std::vector<Item>& items,
   return best;
 }
 
+bool ReferenceQueue::LateWaits(const std::vector<Item>& items, int line,
+                               const std::string& flow) const {
+  return std::any_of(items.begin(), items.end(), [&](const Item& item) {
+    return !item.held && item.state == State::kFresh && item.late && item.line == line &&
+           Flow(item) == flow;
+  });
+}
+
+void ReferenceQueue::CountTurn(const Item& taken, const std::vector<Item>& rest,
+                               Times* since_late) const {
+  int64_t& since = (*since_late)[{taken.line, Flow(taken)}];
+  since = taken.late || !LateWaits(rest, taken.line, Flow(taken)) ? 0 : since + 1;
+}
+
 void ReferenceQueue::Lift(const Item& item) {
   int64_t& time = times_[{item.line, Flow(item)}];
   for (const Item& other : items_) {
@@ -79,7 +98,7 @@ void ReferenceQueue::Lift(const Item& item) {
       return;  // it has something waiting already
     }
   }
-  const Item* next = Next(items_, item.line, times_);
+  const Item* next = Next(items_, item.line, times_, since_late_);
   const int64_t floor =
       next == nullptr ? floor_[item.line] : TimeOf(times_, item.line, Flow(*next));
   time = std::max(time, floor);
@@ -97,7 +116,16 @@ void ReferenceQueue::Push(const QueueEntry& entry) {
   items_.push_back(item);
 }
 
-void ReferenceQueue::Hold(uint64_t id) { At(id).held = true; }
+void ReferenceQueue::Hold(uint64_t id) {
+  At(id).held = true;
+  NoLateLeft(At(id));
+}
+
+void ReferenceQueue::NoLateLeft(const Item& gone) {
+  if (gone.state == State::kFresh && !LateWaits(items_, gone.line, Flow(gone))) {
+    since_late_[{gone.line, Flow(gone)}] = 0;
+  }
+}
 
 void ReferenceQueue::Release(uint64_t id) {
   Item& item = At(id);
@@ -122,10 +150,13 @@ std::vector<uint64_t> ReferenceQueue::Order() const {
     }
     std::vector<Item> items = items_;
     Times times = times_;
-    while (const Item* next = Next(items, line, times)) {
-      order.push_back(next->entry.id);
-      times[{line, Flow(*next)}] += Scaled(next->tenant, next->entry.cost);
+    Times since_late = since_late_;
+    while (const Item* next = Next(items, line, times, since_late)) {
+      const Item taken = *next;
+      order.push_back(taken.entry.id);
+      times[{line, Flow(taken)}] += Scaled(taken.tenant, taken.entry.cost);
       items.erase(items.begin() + (next - items.data()));
+      CountTurn(taken, items, &since_late);
     }
   }
   return order;
@@ -135,11 +166,13 @@ RankKey ReferenceQueue::Take(uint64_t id) {
   Item& item = At(id);
   if (item.state == State::kFresh) {
     int64_t& time = times_[{item.line, Flow(item)}];
-    item.key = {static_cast<uint8_t>(item.line), true, time, TimePoint(Due(item)), id};
+    item.key = {static_cast<uint8_t>(item.line), true, time, item.late, TimePoint(Due(item)), id};
     floor_[item.line] = time;
     time += Scaled(item.tenant, item.entry.cost);
     item.unserved = item.entry.cost;
     item.charged_in = item.line;
+    item.state = State::kTaken;
+    CountTurn(item, items_, &since_late_);
   }
   item.state = State::kTaken;
   return item.key;
@@ -161,16 +194,27 @@ void ReferenceQueue::Serve(uint64_t id, int64_t cost) {
 int64_t ReferenceQueue::Remove(uint64_t id) {
   const Item item = At(id);
   items_.erase(items_.begin() + (&At(id) - items_.data()));
+  if (!item.held) {
+    NoLateLeft(item);
+  }
   times_[{item.charged_in, Flow(item)}] -= Scaled(item.tenant, item.unserved);
   return item.unserved;
 }
 
+void ReferenceQueue::MakeLate(uint64_t id) { At(id).late = options_.late_share > 0; }
+
 // In the order in which they came of age, then of ids, as time would have had it.
 void ReferenceQueue::Age(TimePoint now) {
-  if (options_.class_ageing <= Duration()) {
-    return;
+  AgeClasses(now);
+  for (Item& item : items_) {
+    if (!item.held && item.state == State::kFresh && item.entry.late_at <= now) {
+      MakeLate(item.entry.id);
+    }
   }
-  while (true) {
+}
+
+void ReferenceQueue::AgeClasses(TimePoint now) {
+  while (options_.class_ageing > Duration()) {
     Item* next = nullptr;
     TimePoint next_at;
     for (Item& item : items_) {
@@ -190,6 +234,7 @@ void ReferenceQueue::Age(TimePoint now) {
     }
     Item moved = *next;
     items_.erase(items_.begin() + (next - items_.data()));
+    NoLateLeft(moved);
     --moved.line;
     moved.key.service_class = static_cast<uint8_t>(moved.line);
     if (moved.state == State::kFresh) {

@@ -24,6 +24,7 @@ class StepFittingTest : public testing::Test {
     live->tokens.assign(static_cast<size_t>(computed == prompt ? prompt + 1 : prompt), 7);
     live->record.output_tokens = computed == prompt ? 1 : 0;
     live->computed = computed;
+    live->last_token = prompt + 1000;
     live->table = device::BlockTable(&device().kv());
     CHECK(live->table.Grow(live->known()));
     live_.push_back(std::move(live));
@@ -38,7 +39,7 @@ class StepFittingTest : public testing::Test {
     PlanLimits limits{options.max_step_tokens, device().kv().free_blocks(),
                       device().kv().block_size()};
     limits.first_decode = first_decode;
-    return FitStep(&device(), running, limits, options, core_->loop.Now());
+    return FitStep(&device(), running, limits, options, lengths_, core_->loop.Now());
   }
 
   Duration Expected(const StepPlan& plan) {
@@ -52,6 +53,7 @@ class StepFittingTest : public testing::Test {
 
   std::unique_ptr<tests::Core> core_;
   std::vector<std::unique_ptr<LiveRequest>> live_;
+  OutputLengths lengths_{OutputLengthsOptions{}};
 };
 
 TEST_F(StepFittingTest, WithoutTargetsAndCapsTheStepIsThePlan) {
@@ -91,6 +93,78 @@ TEST_F(StepFittingTest, LateDecodesDoNotStarvePrompts) {
   SchedulerOptions options;
   options.itl_target = Nanoseconds(1);
   EXPECT_EQ(Fit(options).plan.prompt_tokens, 16);
+}
+
+// Decodes with a target, and a prompt that takes several steps at that target.
+class LendingTest : public StepFittingTest {
+ protected:
+  void SetUp() override {
+    Start({.kv_blocks = 4000, .max_step_tokens = 8192});
+    for (int i = 0; i < 8; ++i) {
+      decodes_.push_back(Add(100, 100));
+    }
+    prompt_ = Add(8000, 0);
+    options_.max_step_tokens = 8192;
+    whole_ = Expected(Fit(options_).plan);
+    options_.itl_target = whole_ / 4;
+    strict_ = Fit(options_).plan.prompt_tokens;
+    ASSERT_LT(strict_, 3000);
+  }
+
+  // The decodes stand `tokens` targets ahead, and nothing says that they will go on.
+  void Ahead(int64_t tokens) {
+    for (LiveRequest* live : decodes_) {
+      live->record.output_tokens = tokens;
+      live->last_token = live->record.prompt_tokens + tokens + 1;
+    }
+  }
+
+  SchedulerOptions options_;
+  std::vector<LiveRequest*> decodes_;
+  LiveRequest* prompt_ = nullptr;
+  Duration whole_;
+  int64_t strict_ = 0;
+};
+
+TEST_F(LendingTest, NothingIsLentWherePromptsAreInTimeOrNobodyAsks) {
+  Ahead(100);
+  EXPECT_EQ(Fit(options_).plan.prompt_tokens, strict_) << "no target of a first token";
+  options_.ttft_target = whole_ * 100;
+  EXPECT_EQ(Fit(options_).plan.prompt_tokens, strict_) << "there is time enough";
+  options_.ttft_target = whole_ * 9 / 10;  // four steps at the target take longer
+  options_.lend_slack = false;
+  EXPECT_EQ(Fit(options_).plan.prompt_tokens, strict_) << "every gap is to be held";
+}
+
+TEST_F(LendingTest, DecodesLendWhatTheyAreAheadAndNotMore) {
+  options_.ttft_target = whole_ * 9 / 10;  // four steps at the target take longer
+  Ahead(100);
+  EXPECT_EQ(Fit(options_).plan.prompt_tokens, 8000);
+  // Two targets ahead: a step that long, and none of those that take longer.
+  Ahead(2);
+  const FittedStep two = Fit(options_);
+  EXPECT_GT(two.plan.prompt_tokens, strict_);
+  EXPECT_LT(two.plan.prompt_tokens, 8000);
+  EXPECT_LE(Expected(two.plan), options_.itl_target * 2 + options_.itl_target / 2);
+  // One that has no time to lend binds all.
+  decodes_[3]->record.output_tokens = 1;
+  decodes_[3]->record.first_token = TimePoint();
+  decodes_[3]->last_token = decodes_[3]->record.prompt_tokens + 2;
+  EXPECT_LT(Fit(options_).plan.prompt_tokens, two.plan.prompt_tokens);
+}
+
+TEST_F(LendingTest, DecodesLendHalfOfWhatTheyAreExpectedToMakeGood) {
+  options_.ttft_target = whole_ * 9 / 10;  // four steps at the target take longer
+  Ahead(1);
+  const int64_t without = Fit(options_).plan.prompt_tokens;
+  for (int i = 0; i < 2000; ++i) {
+    lengths_.Record(static_cast<int32_t>(ServiceClass::kStandard), 400);
+  }
+  for (LiveRequest* live : decodes_) {
+    live->last_token = live->record.prompt_tokens + 1000;
+  }
+  EXPECT_GT(Fit(options_).plan.prompt_tokens, without);
+  EXPECT_EQ(Fit(options_).plan.prompt_tokens, 8000);
 }
 
 TEST_F(StepFittingTest, AStepThatNoCapAdmitsIsMadeSmallerUntilOneDoes) {

@@ -40,6 +40,9 @@ class RandomCalls {
     entry.cost = static_cast<int64_t>(Below(4) == 0 ? Below(3) : Below(1000));
     entry.due = now_ + Duration(static_cast<int64_t>(Below(20)));
     entry.arrival = now_;
+    if (Below(3) != 0) {
+      entry.late_at = now_ + Duration(static_cast<int64_t>(Below(200)));
+    }
     entry.tokens = static_cast<int64_t>(Below(100));
     entry.bytes = static_cast<int64_t>(Below(1000));
     entry.time = Duration(static_cast<int64_t>(Below(1000)));
@@ -97,6 +100,12 @@ class RandomCalls {
     } else if (what < 70 && !order.empty()) {
       const uint64_t id = Pick(order);
       ASSERT_EQ(queue_.Remove(id), reference_.Remove(id));
+    } else if (what < 73 && !order.empty()) {
+      const uint64_t id = Pick(order);
+      if (queue_.Fresh(id)) {
+        queue_.MakeLate(id);
+        reference_.MakeLate(id);
+      }
     } else if (what < 88 && !taken_.empty()) {
       WithTaken();
     } else if (what < 92 && !order.empty()) {
@@ -166,6 +175,7 @@ TEST(RequestQueueRandomTest, EqualsTheReference) {
     if (RandomBelow(seed, 2, 3, 2) == 0) {
       options.class_ageing = Duration(100);
     }
+    options.late_share = static_cast<int32_t>(RandomBelow(seed, 2, 4, 5));
     RandomCalls(seed, options).Run(250);
     if (HasFailure()) {
       return;

@@ -235,6 +235,65 @@ TEST(RequestQueueTest, OldEntriesCountAsTheNextHigherClass) {
   queue.CheckInvariants();
 }
 
+TEST(RequestQueueTest, LateOnesStandBehindAndHaveATurn) {
+  QueueOptions options;
+  options.policy = QueuePolicy::kEdf;
+  options.late_share = 3;
+  RequestQueue queue(options);
+  for (uint64_t id = 1; id <= 8; ++id) {
+    QueueEntry entry = Entry(id, "a");
+    entry.due = TimePoint(static_cast<int64_t>(100 * id));
+    entry.late_at = TimePoint(static_cast<int64_t>(90 * id));
+    queue.Push(entry);
+  }
+  queue.Age(TimePoint(89));
+  EXPECT_THAT(Order(queue), ElementsAre(1, 2, 3, 4, 5, 6, 7, 8));
+  queue.Age(TimePoint(180));  // 1 and 2 are late
+  EXPECT_THAT(Order(queue), ElementsAre(3, 4, 1, 5, 6, 2, 7, 8));
+  queue.MakeLate(8);
+  EXPECT_THAT(Order(queue), ElementsAre(3, 4, 1, 5, 6, 2, 7, 8));
+  EXPECT_TRUE(queue.Late(1) && queue.Behind(1));
+  EXPECT_FALSE(queue.Take(3).late);
+  EXPECT_FALSE(queue.Take(4).late);
+  EXPECT_FALSE(queue.Behind(1));  // its turn
+  EXPECT_TRUE(queue.Behind(2));
+  EXPECT_EQ(queue.rank_of(1), 0);
+  const RankKey key = queue.Take(1);
+  EXPECT_TRUE(key.late);
+  EXPECT_THAT(Order(queue), ElementsAre(5, 6, 2, 7, 8));
+  // What was taken goes on before all that was not.
+  queue.Restore(1, key);
+  EXPECT_FALSE(queue.Behind(1));
+  EXPECT_THAT(Order(queue), ElementsAre(1, 5, 6, 2, 7, 8));
+  queue.CheckInvariants();
+}
+
+TEST(RequestQueueTest, BeingLateCostsATenantNothingOfItsShare) {
+  QueueOptions options;
+  RequestQueue queue(options);
+  queue.Push(Entry(1, "a", 100));
+  queue.Push(Entry(2, "b", 100));
+  queue.Push(Entry(3, "b", 100));
+  queue.Take(2);      // b's time is 100, a's 0
+  queue.MakeLate(1);  // all that a has
+  EXPECT_THAT(Order(queue), ElementsAre(1, 3));
+  queue.CheckInvariants();
+}
+
+TEST(RequestQueueTest, WithoutAShareNobodyIsLate) {
+  QueueOptions options;
+  options.late_share = 0;
+  RequestQueue queue(options);
+  QueueEntry entry = Entry(1, "a");
+  entry.late_at = TimePoint(5);
+  queue.Push(entry);
+  queue.Push(Entry(2, "a"));
+  queue.Age(TimePoint(50));
+  queue.MakeLate(1);
+  EXPECT_FALSE(queue.Late(1));
+  EXPECT_THAT(Order(queue), ElementsAre(1, 2));
+}
+
 TEST(RequestQueueTest, NamesBeyondTheLimitShareOneVirtualTime) {
   QueueOptions options;
   options.fairness.max_tenants = 3;  // the shared one and two names

@@ -202,6 +202,8 @@ TEST_F(LoadConfigTest, DefaultsOfTheSchedulerAreItsOwn) {
   EXPECT_EQ(got.refuse_hopeless, own.refuse_hopeless);
   EXPECT_EQ(got.look_ahead, own.look_ahead);
   EXPECT_EQ(got.max_passes, own.max_passes);
+  EXPECT_EQ(got.late_share, own.late_share);
+  EXPECT_EQ(got.lend_slack, own.lend_slack);
   EXPECT_EQ(got.routing, own.routing);
   EXPECT_EQ(got.nanoseconds_per_joule, own.nanoseconds_per_joule);
   EXPECT_EQ(got.join, own.join);
@@ -225,6 +227,8 @@ TEST_F(LoadConfigTest, EveryPolicyCanBeSet) {
   refuse_hopeless: false
   look_ahead: 4
   max_passes: 5
+  late_share: 3
+  lend_slack: false
   routing: consolidate
   nanoseconds_per_joule: 6
   join: reserve
@@ -260,6 +264,8 @@ constraints:
   EXPECT_FALSE(got.refuse_hopeless);
   EXPECT_EQ(got.look_ahead, 4);
   EXPECT_EQ(got.max_passes, 5);
+  EXPECT_EQ(got.late_share, 3);
+  EXPECT_FALSE(got.lend_slack);
   EXPECT_EQ(got.routing, scheduler::RoutePolicy::kConsolidate);
   EXPECT_EQ(got.nanoseconds_per_joule, 6);
   EXPECT_EQ(got.join, scheduler::JoinPolicy::kReserve);

@@ -256,6 +256,8 @@ scheduler:
   class_ageing: 3s
   look_ahead: 5
   max_passes: 6
+  late_share: 5
+  lend_slack: false
   join: reserve
   overflow_risk: 0.1
   guaranteed: [interactive]
@@ -287,6 +289,8 @@ events:
   EXPECT_EQ(o.class_ageing, Seconds(3));
   EXPECT_EQ(o.look_ahead, 5);
   EXPECT_EQ(o.max_passes, 6);
+  EXPECT_EQ(o.late_share, 5);
+  EXPECT_FALSE(o.lend_slack);
   EXPECT_EQ(o.join, scheduler::JoinPolicy::kReserve);
   EXPECT_EQ(o.overflow_risk, 0.1);
   EXPECT_TRUE(o.guaranteed[0]);

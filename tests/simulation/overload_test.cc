@@ -1,0 +1,182 @@
+// More work than the pool can do in time: what is late already does not make the rest late, and
+// does not starve either.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/support/core_fixture.h"
+
+namespace scoville::tests {
+namespace {
+
+using scheduler::Outcome;
+using scheduler::RequestRecord;
+using scheduler::ServiceClass;
+
+constexpr int64_t kPrompt = 400;
+constexpr int64_t kOutput = 8;
+
+CoreOptions OptionsWith(Duration ttft_target, int32_t late_share) {
+  CoreOptions options{.kv_blocks = 512, .ttft_target = ttft_target};
+  options.routing = scheduler::RoutePolicy::kCost;
+  options.scheduler.late_share = late_share;
+  return options;
+}
+
+// The time of a request where they follow each other without end.
+Duration TimeEach() {
+  constexpr int64_t kMany = 200;
+  Core core(OptionsWith(Duration(), 0));
+  for (int64_t i = 0; i < kMany; ++i) {
+    core.scheduler->Submit(core.NewRequest(kPrompt, kOutput));
+  }
+  core.loop.Run();
+  return (core.loop.Now() - TimePoint()) / kMany;
+}
+
+struct Crowd {
+  int64_t in_time = 0;
+  int64_t late = 0;
+  std::vector<RequestRecord> ended;  // while more were arriving
+};
+
+// `requests`, each `gap` after the one before.
+Crowd Arrive(int64_t requests, Duration gap, Duration target, int32_t late_share) {
+  Core core(OptionsWith(target, late_share));
+  for (int64_t i = 0; i < requests; ++i) {
+    core.loop.RunUntil(TimePoint() + gap * i);
+    core.scheduler->Submit(core.NewRequest(kPrompt, kOutput));
+    core.scheduler->CheckInvariants();
+  }
+  Crowd crowd;
+  crowd.ended = core.observer.ended;
+  core.loop.Run();
+  EXPECT_EQ(core.observer.ended.size(), static_cast<size_t>(requests));
+  for (const RequestRecord& record : core.observer.ended) {
+    EXPECT_EQ(record.outcome, Outcome::kLength);
+    (record.first_token - record.arrival <= target ? crowd.in_time : crowd.late) += 1;
+  }
+  return crowd;
+}
+
+TEST(OverloadScenarios, TheLateDoNotMakeOthersLate) {
+  const Duration each = TimeEach();
+  const Duration target = each * 12;
+  const Crowd kept = Arrive(600, each * 2 / 3, target, 0);
+  const Crowd ours = Arrive(600, each * 2 / 3, target, 8);
+  // Half as much again as the device can do: first come first served, all soon are late; else two
+  // thirds can be in time, less the turns of the late.
+  EXPECT_LT(kept.in_time, 600 / 6);
+  EXPECT_GT(ours.in_time, 600 / 2);
+}
+
+TEST(OverloadScenarios, TheLateHaveTheirTurns) {
+  const Duration each = TimeEach();
+  const Duration target = each * 12;
+  const Crowd crowd = Arrive(1'200, each / 2, target, 4);
+  int64_t late = 0;
+  uint64_t newest_late = 0;
+  for (const RequestRecord& record : crowd.ended) {
+    if (record.first_token - record.arrival > target) {
+      ++late;
+      EXPECT_GT(record.id.value, newest_late) << "the late go by age";
+      newest_late = record.id.value;
+    }
+  }
+  const auto ended = static_cast<int64_t>(crowd.ended.size());
+  EXPECT_GE(late, ended / 4 - 20);
+  EXPECT_LT(late, ended / 2);
+}
+
+TEST(OverloadScenarios, ALateRequestIsToldThatItIsLate) {
+  const Duration each = TimeEach();
+  Core core(OptionsWith(each * 12, 8));
+  RequestId last;
+  for (int i = 0; i < 60; ++i) {
+    last = core.scheduler->Submit(core.NewRequest(kPrompt, kOutput)).id;
+  }
+  const auto status = core.scheduler->Explain(last);
+  ASSERT_TRUE(status.has_value());
+  EXPECT_EQ(status->phase, scheduler::Phase::kQueued);
+  EXPECT_NE(status->wait, scheduler::WaitReason::kNone);
+  EXPECT_NE(status->detail.find("can no longer be in time"), std::string::npos) << status->detail;
+  EXPECT_NE(status->unbounded.find("its turn is after"), std::string::npos) << status->unbounded;
+  core.loop.Run();
+}
+
+TEST(OverloadScenarios, WithinCapacityNobodyIsLateAndTheOrderIsTheSame) {
+  const Duration each = TimeEach();
+  const Crowd kept = Arrive(200, each * 3 / 2, each * 12, 0);
+  const Crowd ours = Arrive(200, each * 3 / 2, each * 12, 8);
+  EXPECT_EQ(ours.late, 0);
+  ASSERT_EQ(ours.ended.size(), kept.ended.size());
+  for (size_t i = 0; i < ours.ended.size(); ++i) {
+    EXPECT_EQ(ours.ended[i].id, kept.ended[i].id);
+    EXPECT_EQ(ours.ended[i].first_token, kept.ended[i].first_token);
+  }
+}
+
+// Four rows of a lower class fill the device's slots.
+class FullDevice {
+ public:
+  FullDevice(Duration ttft_target, int64_t output)
+      : core_({.kv_blocks = 600, .max_running = 4, .ttft_target = ttft_target}) {
+    for (int i = 0; i < 4; ++i) {
+      scheduler::Request request = core_.NewRequest(40, output);
+      request.service_class = ServiceClass::kBatch;
+      core_.scheduler->Submit(std::move(request));
+    }
+    core_.loop.RunUntil(TimePoint() + Milliseconds(1));
+    scheduler::Request request = core_.NewRequest(40, 4);
+    request.service_class = ServiceClass::kInteractive;
+    arrived_ = core_.loop.Now();
+    id_ = core_.scheduler->Submit(std::move(request)).id;
+  }
+
+  // When the request of the higher class got its slot.
+  Duration Waited() {
+    core_.loop.Run();
+    const auto record = std::find_if(core_.observer.ended.begin(), core_.observer.ended.end(),
+                                     [&](const RequestRecord& r) { return r.id == id_; });
+    return record->scheduled - arrived_;
+  }
+  int64_t preempted() const { return core_.observer.preempted; }
+  Duration LongestStep() const {
+    Duration longest;
+    for (const device::StepRecord& step : core_.observer.steps) {
+      longest = std::max(longest, step.duration);
+    }
+    return longest;
+  }
+
+ private:
+  Core core_;
+  TimePoint arrived_;
+  RequestId id_;
+};
+
+TEST(OverloadScenarios, AHigherClassAsksOthersToLeaveWhenHalfOfItsTimeIsGone) {
+  // Nobody ends in time: one leaves, but not before.
+  FullDevice device(Milliseconds(40), 2'000);
+  const Duration waited = device.Waited();
+  EXPECT_EQ(device.preempted(), 1);
+  EXPECT_GE(waited, Milliseconds(20));
+  EXPECT_LE(waited, Milliseconds(20) + device.LongestStep() * 2);
+}
+
+TEST(OverloadScenarios, NoWorkIsThrownAwayForARequestThatHasTimeToWait) {
+  FullDevice device(Seconds(4), 200);
+  const Duration waited = device.Waited();
+  EXPECT_EQ(device.preempted(), 0);
+  EXPECT_LT(waited, Seconds(2));
+  // Without a target it does not wait.
+  FullDevice at_once(Duration(), 200);
+  EXPECT_LE(at_once.Waited(), at_once.LongestStep() * 2);
+  EXPECT_EQ(at_once.preempted(), 1);
+}
+
+}  // namespace
+}  // namespace scoville::tests
