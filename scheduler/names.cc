@@ -20,6 +20,8 @@ const char* OutcomeName(Outcome outcome) {
       return "server_draining";
     case Outcome::kDeviceLost:
       return "device_lost";
+    case Outcome::kConstraint:
+      return "constraint_too_costly";
     case Outcome::kInternal:
       return "internal";
   }

@@ -34,10 +34,11 @@ enum class Outcome : uint8_t {
   kSlowConsumer,      // the reader did not take its tokens in time
   kDraining,          // the drain's deadline came first
   kDeviceLost,        // its device is gone, and no other can hold it
+  kConstraint,        // what its constraint allows takes too long to find
   kInternal,
 };
 
-inline constexpr size_t kOutcomes = 9;
+inline constexpr size_t kOutcomes = 10;
 
 // True for the outcomes that a client asked for and gets a full answer with.
 constexpr bool IsCompletion(Outcome o) {

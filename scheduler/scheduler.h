@@ -21,6 +21,7 @@
 #include "base/event_loop.h"
 #include "base/ids.h"
 #include "device/device.h"
+#include "scheduler/mask_maker.h"
 #include "scheduler/observer.h"
 #include "scheduler/planning/planner.h"
 #include "scheduler/power/fleet_power.h"
@@ -109,6 +110,9 @@ struct SchedulerOptions {
   // up with its device.
   int32_t patience = 10;
   Duration least_patience = Milliseconds(1);
+
+  // A request whose next mask is not there so long after it was asked for ends with kConstraint.
+  Duration mask_timeout = Seconds(5);
 };
 
 struct SubmitResult {
@@ -135,6 +139,7 @@ enum class WaitReason : uint8_t {
   kLeader,    // another choice of the same request computes the prompt first
   kFairness,  // other tenants are ahead
   kTransfer,  // its KV is on its way from host memory
+  kMask,      // what its constraint allows next is being computed
 };
 
 enum class Phase : uint8_t { kQueued, kPrefill, kDecode };
@@ -187,8 +192,10 @@ struct PoolStatus {
 
 class Scheduler {
  public:
+  // `masks` computes the masks that are not at hand, and outlives the scheduler; nullptr: they are
+  // computed here, at once.
   Scheduler(EventLoop* loop, std::vector<device::Device*> devices, const SchedulerOptions& options,
-            Observer* observer);
+            Observer* observer, MaskMaker* masks = nullptr);
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;

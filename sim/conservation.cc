@@ -130,7 +130,8 @@ absl::Status CheckRunning(const std::vector<device::Device*>& devices,
     r.count += 1;
     r.delayed = r.delayed || request.wait == scheduler::WaitReason::kPower;
     r.paused = r.paused && (request.wait == scheduler::WaitReason::kClient ||
-                            request.wait == scheduler::WaitReason::kTransfer);
+                            request.wait == scheduler::WaitReason::kTransfer ||
+                            request.wait == scheduler::WaitReason::kMask);
     r.least_blocks = std::max(r.least_blocks, kv.BlocksFor(request.computed_tokens));
     r.most_blocks += kv.BlocksFor(request.record.prompt_tokens + request.record.output_tokens);
   }

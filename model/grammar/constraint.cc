@@ -203,11 +203,15 @@ void ConstraintState::FillMask(TokenMask* mask) const {
 
 bool ConstraintState::HasMask() const { return constraint_->impl_->cache.HasMask(Id()); }
 
-TokenMask ConstraintState::ComputeMask() const {
+TokenMask ConstraintState::ComputeMask() const { return *ComputeMask(INT64_MAX); }
+
+std::optional<TokenMask> ConstraintState::ComputeMask(int64_t most_steps) const {
   CHECK(!ended_);
   const auto& impl = *constraint_->impl_;
   StateCache own(impl.automaton, *impl.index);
+  own.LimitSteps(most_steps);
   const auto found = own.Mask(own.AtPlace(place_));
+  if (own.spent()) return std::nullopt;
   return TokenMask(found.begin(), found.end());
 }
 

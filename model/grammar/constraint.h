@@ -24,6 +24,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -102,7 +103,12 @@ class ConstraintState {
   // The same mask without the shared cache: for another thread, when HasMask() is false. KeepMask
   // brings it home, on the engine's thread.
   TokenMask ComputeMask() const;
+  // Nothing if it takes more than so many steps (of compile_limits.h): a bound that is met at the
+  // same place on every machine.
+  std::optional<TokenMask> ComputeMask(int64_t most_steps) const;
   void KeepMask(const TokenMask& mask) const;
+  // Where it is: at equal places of one constraint the masks are equal. Valid until it moves on.
+  absl::Span<const int32_t> place() const { return place_; }
 
   bool ended() const { return ended_; }
 

@@ -168,6 +168,7 @@ void StateCache::Walk(uint32_t from, uint32_t begin, uint32_t end, std::vector<u
   for (uint32_t i = begin; i < end;) {
     const TokenIndex::Node& node = nodes[i];
     ++steps_;
+    if (spent()) return;
     const uint32_t state = NextOf(path_[node.depth - 1u], automaton_.ClassOf(node.byte));
     if (state == kDead) {
       i = node.skip;
@@ -191,6 +192,7 @@ void StateCache::WalkEscapes(uint32_t from, absl::Span<const uint32_t> escapes,
                              std::vector<uint32_t>* mask) {
   const auto nodes = index_.nodes();
   for (const uint32_t i : escapes) {
+    if (spent()) return;
     const TokenIndex::Node& node = nodes[i];
     // The first token at or below the node begins with the node's bytes.
     const absl::string_view bytes = index_.Bytes(index_.token_list()[node.tokens]);

@@ -49,6 +49,11 @@ class StateCache {
   absl::Span<const uint32_t> Mask(uint32_t state);
   void KeepMask(uint32_t state, absl::Span<const uint32_t> mask);
 
+  // A walk stops beyond so many steps() in all, and what it had found is no mask. For a cache that
+  // is thrown away afterwards.
+  void LimitSteps(int64_t most) { most_steps_ = most; }
+  bool spent() const { return steps_ > most_steps_; }
+
   int64_t bytes() const { return bytes_; }
   int64_t steps() const { return steps_; }  // tree nodes and transitions looked at so far
   int64_t states() const { return static_cast<int64_t>(states_.size()); }
@@ -120,6 +125,7 @@ class StateCache {
   absl::flat_hash_map<uint64_t, int32_t> mask_ids_;  // by hash of the content
   int64_t bytes_ = 0;
   int64_t steps_ = 0;
+  int64_t most_steps_ = INT64_MAX;
 
   // Of the state that is being found.
   Key found_;

@@ -75,9 +75,14 @@ struct LiveRequest {
   TimePoint paused_since;
   TimerId slow_reader_timer;
   PromptLookup lookup;
-  std::optional<model::ConstraintState> constraint;    // of request.constraint
-  std::vector<model::TokenMask> masks;                 // for the step under way, one for each draw
-  std::vector<absl::Span<const uint32_t>> mask_views;  // of `masks`
+  std::optional<model::ConstraintState> constraint;  // of request.constraint
+  // What may be drawn next (if has_mask), and after each of the drafts.
+  std::vector<model::TokenMask> masks;
+  std::vector<absl::Span<const uint32_t>> mask_views;  // of `masks`, for a step that draws
+  bool has_mask = false;
+  uint64_t mask_job = 0;  // what makes the first of them; 0: nothing does
+  TimePoint mask_asked;   // when it was told to
+  TimerId mask_timer;     // when that took too long
 
   uint64_t id() const { return record.id.value; }
   // Prompt and output that are certain.
@@ -86,10 +91,15 @@ struct LiveRequest {
   // Blocks are on their way: it is in no plan.
   bool loading() const { return load.size() > 0 || source.size() > 0; }
   bool prefills() const { return computed < record.prompt_tokens; }
+  bool lacks_mask() const { return request.constraint != nullptr && !has_mask; }
+  // Nothing is left to compute but the row that draws, and that has to wait.
+  bool waits_for_mask() const { return lacks_mask() && remaining() == 1; }
 
   RowView View(int64_t block_size) const {
     RowView view;
-    view.known = known();
+    // Without a mask it is computed as far as it goes without drawing.
+    view.known = known() - (lacks_mask() && remaining() > 1 ? 1 : 0);
+    view.waits = waits_for_mask();
     view.computed = computed;
     view.blocks_owned = table.size();
     view.blocks_exclusive = table.exclusive_blocks();

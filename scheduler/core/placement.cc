@@ -252,6 +252,7 @@ bool Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
   slot.running.insert(std::upper_bound(slot.running.begin(), slot.running.end(), live, Outranks),
                       live);
   live->counted_pinned = live->pinned;
+  AskForMask(live);
   slot.pinned_rows += live->pinned ? 1 : 0;
   LoadFromHost(live, slot);
   CountPrompt(*live, 1);

@@ -114,6 +114,8 @@ void Scheduler::Impl::CommitRow(LiveRequest* live, device::SequenceResult& resul
     ReleaseGroup(live);
   }
   if (!result.tokens.empty()) {
+    ForgetMask(live);
+    AskForMask(live);
     PauseIfCongested(live);
   }
 }
@@ -230,6 +232,7 @@ void Scheduler::Impl::Retire(LiveRequest* live, Outcome outcome) {
   }
   loop_->Cancel(live->deadline_timer);
   loop_->Cancel(live->slow_reader_timer);
+  loop_->Cancel(live->mask_timer);
   if (live->paused) {
     --paused_;
     r.client_stall += now - live->paused_since;

@@ -54,9 +54,10 @@ class DirectoryFeed final : public device::KvEventSink {
 }  // namespace
 
 Scheduler::Impl::Impl(EventLoop* loop, std::vector<device::Device*> devices,
-                      const SchedulerOptions& options, Observer* observer)
+                      const SchedulerOptions& options, Observer* observer, MaskMaker* masks)
     : loop_(loop),
       observer_(observer),
+      mask_maker_(masks),
       options_(options),
       limits_time_(LimitsTime(options)),
       waiting_(QueueOptionsOf(options)),
@@ -389,8 +390,12 @@ void Scheduler::Impl::Cancel(RequestId id, Outcome outcome) {
     live->dying = outcome;
     return;
   }
+  DeviceSlot* const slot = live->running ? &SlotOf(*live) : nullptr;
   Retire(live, outcome);
   PlaceWaiting();
+  if (slot != nullptr && !slot->plan) {
+    PlanAgain(*slot);  // on an idle device others may have waited for its blocks
+  }
 }
 
 void Scheduler::Impl::ReaderCaughtUp(RequestId id) {
@@ -418,8 +423,8 @@ void Scheduler::Impl::EndAll(Outcome outcome) {
 }
 
 Scheduler::Scheduler(EventLoop* loop, std::vector<device::Device*> devices,
-                     const SchedulerOptions& options, Observer* observer)
-    : impl_(std::make_unique<Impl>(loop, std::move(devices), options, observer)) {}
+                     const SchedulerOptions& options, Observer* observer, MaskMaker* masks)
+    : impl_(std::make_unique<Impl>(loop, std::move(devices), options, observer, masks)) {}
 Scheduler::~Scheduler() = default;
 
 SubmitResult Scheduler::Submit(Request request) { return impl_->Submit(std::move(request)); }

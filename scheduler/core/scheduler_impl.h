@@ -2,9 +2,9 @@
 //
 // scheduler.cc: in and out. placement.cc: from the queue to devices. joining.cc: whether a device
 // can take it. foresight.cc: what a placement would cost. transfers.cc: blocks from host memory and
-// from other devices. stepping.cc: one step of a device. results.cc: what it has brought, and
-// the ends of requests. failures.cc: devices
-// that are lost, drained and return. power_shedding.cc: what the power budget asks of the work.
+// from other devices. stepping.cc: one step of a device. masks.cc: what constraints allow.
+// results.cc: what a step has brought, and the ends of requests. failures.cc: devices that are
+// lost, drained and return. power_shedding.cc: what the power budget asks of the work.
 // status_report.cc: what can be said of it all. self_check.cc: whether it agrees.
 //
 // Ownership and threading as Scheduler.
@@ -21,6 +21,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
 #include "base/event_loop.h"
 #include "device/device.h"
 #include "scheduler/admission.h"
@@ -28,6 +30,7 @@
 #include "scheduler/forecast/drain_rate.h"
 #include "scheduler/forecast/output_lengths.h"
 #include "scheduler/forecast/overflow_forecast.h"
+#include "scheduler/mask_maker.h"
 #include "scheduler/observer.h"
 #include "scheduler/planning/step_fitting.h"
 #include "scheduler/power/fleet_power.h"
@@ -41,7 +44,7 @@ namespace scoville::scheduler {
 class Scheduler::Impl {
  public:
   Impl(EventLoop* loop, std::vector<device::Device*> devices, const SchedulerOptions& options,
-       Observer* observer);
+       Observer* observer, MaskMaker* masks);
   ~Impl();
 
   SubmitResult Submit(Request request);
@@ -121,6 +124,13 @@ class Scheduler::Impl {
     WaitReason reason = WaitReason::kNone;
     int64_t needed = 0;
     int64_t available = 0;
+  };
+
+  // A mask that is being made elsewhere, for all requests that are at its place.
+  struct MaskJob {
+    model::ConstraintState state;
+    const model::CompiledConstraint* constraint;  // whose state it is
+    std::vector<RequestId> waiting;
   };
 
   LiveRequest* Find(RequestId id) const;
@@ -215,7 +225,6 @@ class Scheduler::Impl {
   void ProposeDrafts(DeviceSlot& slot);
   void TakeBackDrafts(DeviceSlot& slot);
   void KeepPlannedDrafts(DeviceSlot& slot, const StepPlan& plan);
-  void MakeMasks(LiveRequest* live);
   void CommitPlan(DeviceSlot& slot, const FittedStep& step);
   static double RatioAfterRetraction(const DeviceSlot& slot);
   void Watch(DeviceSlot& slot, Duration predicted);
@@ -239,6 +248,17 @@ class Scheduler::Impl {
   void LetGo(DeviceSlot& slot);
   // The only exit: unlinks, frees, reports, destroys.
   void Retire(LiveRequest* live, Outcome outcome);
+
+  // masks.cc
+  // Takes the mask of what is drawn next if it is at hand, and has it made if it is not.
+  void AskForMask(LiveRequest* live);
+  void ForgetMask(LiveRequest* live);
+  uint64_t MaskJobFor(const LiveRequest& live, const model::ConstraintState& state);
+  void OnMask(uint64_t job, std::optional<model::TokenMask> mask);
+  // Of so many guesses, those that the constraint allows and whose masks are at hand.
+  int64_t GuessesWithMasks(LiveRequest* live, absl::Span<const int32_t> guesses);
+  static void ShowMasks(LiveRequest* live, int64_t count);
+  void CheckMasks(const LiveRequest& live) const;
 
   // failures.cc
   void GiveUp(DeviceSlot& slot);
@@ -264,6 +284,7 @@ class Scheduler::Impl {
 
   EventLoop* const loop_;
   Observer* const observer_;
+  MaskMaker* const mask_maker_;  // nullptr: masks are made at once
   const SchedulerOptions options_;
   const bool limits_time_;
 
@@ -291,6 +312,13 @@ class Scheduler::Impl {
   TimerId place_;  // pending placement after a preemption
   bool placing_ = false;
   uint64_t next_id_ = 1;
+  std::map<uint64_t, MaskJob> mask_jobs_;
+  // Looked up only, never walked.
+  absl::flat_hash_map<std::pair<const model::CompiledConstraint*, std::vector<int32_t>>, uint64_t>
+      mask_job_at_;
+  uint64_t next_mask_job_ = 1;
+  // A mask may come when the scheduler has gone.
+  const std::shared_ptr<const bool> here_ = std::make_shared<const bool>(true);
   bool draining_ = false;
   // What the power budget has shed.
   std::array<bool, kTierCount> closed_classes_{};

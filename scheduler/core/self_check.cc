@@ -49,6 +49,7 @@ void Scheduler::Impl::CheckRequests() const {
     CHECK(live->running || live->table.size() == 0);
     CHECK(!(live->leaving || live->moving || live->dying) || live->in_step);
     CHECK(live->computed >= 0 && live->computed <= live->known());
+    CheckMasks(*live);
     if (deadlines_.Contains(id)) {
       CHECK(waiting_.Waiting(id) && live->request.deadline != TimePoint::Max());
       ++timed;

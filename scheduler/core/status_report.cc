@@ -159,6 +159,10 @@ void Scheduler::Impl::BoundWait(const LiveRequest& live, RequestStatus& status) 
     status.unbounded = "it goes on when its reader has caught up";
     return;
   }
+  if (status.wait == WaitReason::kMask) {
+    status.wait_bound = live.mask_asked + options_.mask_timeout - loop_->Now();
+    return;
+  }
   if (std::none_of(devices_.begin(), devices_.end(),
                    [](const DeviceSlot& slot) { return slot.takes_work(); })) {
     status.unbounded = "no device takes work";
@@ -214,6 +218,13 @@ void Scheduler::Impl::ExplainRunning(const LiveRequest& live, RequestStatus& sta
     status.detail = "the reader is behind; the sequence goes on when it has caught up";
     return;
   }
+  if (live.waits_for_mask()) {
+    status.wait = WaitReason::kMask;
+    status.detail = absl::StrFormat(
+        "what its constraint allows next has been computed for %.3f ms, at most %.0f ms",
+        ToSeconds(loop_->Now() - live.mask_asked) * 1e3, ToSeconds(options_.mask_timeout) * 1e3);
+    return;
+  }
   const DeviceSlot& slot = devices_[live.record.device.value];
   if (slot.delay != device::DelayCause::kNone) {
     status.wait = WaitReason::kPower;
@@ -250,14 +261,22 @@ Liveness Scheduler::Impl::CheckLiveness() const {
   bool something_runs = place_.operator bool();
   for (const DeviceSlot& slot : devices_) {
     const std::string name = absl::StrFormat("device %d", slot.device->id().value);
-    const bool runnable =
-        std::any_of(slot.running.begin(), slot.running.end(),
-                    [](const LiveRequest* live) { return !live->paused && !live->loading(); });
+    bool runnable = false;
+    bool awaits_mask = false;  // and is planned anew when it comes, or when that took too long
+    for (const LiveRequest* live : slot.running) {
+      const bool waits = live->waits_for_mask();
+      runnable = runnable || (!live->paused && !live->loading() && !waits);
+      awaits_mask = awaits_mask || (waits && live->mask_job != 0);
+      if (waits && live->mask_job == 0) {
+        out.stuck.push_back(absl::StrFormat("request %d waits for a mask that nobody makes",
+                                            live->record.id.value));
+      }
+    }
     something_runs = something_runs || !slot.running.empty();
     if (slot.lost || !runnable) {
       continue;
     }
-    if (!slot.device->busy() && !slot.plan) {
+    if (!slot.device->busy() && !slot.plan && !awaits_mask) {
       out.stuck.push_back(name + " has sequences to run, no step under way and none planned");
     }
     if (slot.device->busy() && slot.device->overdue() && !slot.watch) {

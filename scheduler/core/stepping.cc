@@ -72,7 +72,7 @@ void Scheduler::Impl::ProposeDrafts(DeviceSlot& slot) {
     // The first tokens of a sequence that may not end yet draw from fewer.
     const int64_t to_minimum = live->request.min_tokens - live->record.output_tokens;
     if (!live->request.drafts || live->paused || live->prefills() || live->remaining() != 1 ||
-        to_minimum > 0) {
+        live->lacks_mask() || to_minimum > 0) {
       continue;
     }
     const int64_t most =
@@ -82,13 +82,7 @@ void Scheduler::Impl::ProposeDrafts(DeviceSlot& slot) {
     }
     std::vector<int32_t> guesses = live->lookup.Propose(live->tokens, most);
     if (live->request.constraint != nullptr) {
-      // A guess that the constraint forbids cannot be drawn, nor can what follows it.
-      model::ConstraintState state = *live->constraint;
-      size_t allowed = 0;
-      while (allowed < guesses.size() && state.Accept(guesses[allowed])) {
-        ++allowed;
-      }
-      guesses.resize(allowed);
+      guesses.resize(static_cast<size_t>(GuessesWithMasks(live, guesses)));
     }
     live->tokens.insert(live->tokens.end(), guesses.begin(), guesses.end());
     live->drafts = static_cast<int64_t>(guesses.size());
@@ -99,24 +93,6 @@ void Scheduler::Impl::TakeBackDrafts(DeviceSlot& slot) {
   for (LiveRequest* live : slot.running) {
     live->tokens.resize(static_cast<size_t>(live->known()));
     live->drafts = 0;
-  }
-}
-
-// What may be drawn in the step, for the row after the last known token and after each draft.
-void Scheduler::Impl::MakeMasks(LiveRequest* live) {
-  live->mask_views.clear();
-  if (live->request.constraint == nullptr) {
-    return;
-  }
-  model::ConstraintState state = *live->constraint;
-  live->masks.resize(static_cast<size_t>(1 + live->drafts));
-  for (int64_t draw = 0; draw <= live->drafts; ++draw) {
-    model::TokenMask& mask = live->masks[static_cast<size_t>(draw)];
-    state.FillMask(&mask);
-    live->mask_views.push_back(mask);
-    if (draw < live->drafts) {
-      CHECK(state.Accept(live->tokens[static_cast<size_t>(live->known() + draw)]));
-    }
   }
 }
 
@@ -178,7 +154,7 @@ void Scheduler::Impl::CommitPlan(DeviceSlot& slot, const FittedStep& step) {
       live->record.was_scheduled = true;
       live->record.scheduled = loop_->Now();
     }
-    MakeMasks(live);
+    ShowMasks(live, count);
     live->in_step = true;
     work.push_back(live->StepOf(count));
     if (i == 0) {

@@ -20,6 +20,10 @@ class Planning {
     for (const RowView& row : rows) {
       reserved_ += row.reserve;
     }
+    while (first_ < static_cast<int32_t>(rows.size()) &&
+           !Computes(rows[static_cast<size_t>(first_)])) {
+      ++first_;
+    }
     plan_.rows.reserve(rows.size());
   }
 
@@ -31,6 +35,7 @@ class Planning {
   }
 
  private:
+  static bool Computes(const RowView& row) { return !row.paused && !row.waits; }
   int64_t BlocksFor(int64_t tokens) const {
     return (tokens + limits_.block_size - 1) / limits_.block_size;
   }
@@ -42,7 +47,7 @@ class Planning {
     for (int32_t k = 0; k < n && budget_ > 0; ++k) {
       const int32_t i = (limits_.first_decode + k) % n;
       const RowView& row = rows_[static_cast<size_t>(i)];
-      if (gone_[static_cast<size_t>(i)] || row.paused || !row.wants_one()) {
+      if (gone_[static_cast<size_t>(i)] || !Computes(row) || !row.wants_one()) {
         continue;
       }
       if (plan_.decodes == limits_.max_decodes) {
@@ -79,17 +84,17 @@ class Planning {
   }
 
   // Whether waiting for rows that end soon costs less than throwing work away. The highest-ranked
-  // row advances in every step.
+  // row that can be computed advances in every step, or two might wait for each other.
   bool ShouldHold(int32_t i, int64_t needed) const {
     const RowView& row = rows_[static_cast<size_t>(i)];
     const int64_t steps = limits_.max_held - row.held;
-    if (i == 0 || steps <= 0 || limits_.victims != VictimPolicy::kLeastCost) {
+    if (i == first_ || steps <= 0 || limits_.victims != VictimPolicy::kLeastCost) {
       return false;
     }
     int64_t soon = Obtainable(row);
     for (size_t other = 0; other < rows_.size(); ++other) {
       const RowView& r = rows_[other];
-      if (static_cast<int32_t>(other) != i && !gone_[other] && !r.paused && r.wants_one() &&
+      if (static_cast<int32_t>(other) != i && !gone_[other] && Computes(r) && r.wants_one() &&
           r.left <= steps) {
         soon += r.blocks_exclusive;
       }
@@ -236,7 +241,7 @@ class Planning {
     budget_ = std::min(budget_, limits_.max_prompt_tokens);
     for (int32_t i = 0; i < static_cast<int32_t>(rows_.size()) && budget_ > 0; ++i) {
       const RowView& row = rows_[static_cast<size_t>(i)];
-      if (gone_[static_cast<size_t>(i)] || row.paused || row.wants_one()) {
+      if (gone_[static_cast<size_t>(i)] || !Computes(row) || row.wants_one()) {
         continue;
       }
       const int64_t count = std::min(row.known - row.computed, budget_);
@@ -252,6 +257,7 @@ class Planning {
   int64_t reserved_ = 0;
   int64_t budget_;
   std::vector<uint8_t> gone_;
+  int32_t first_ = 0;  // the highest-ranked row that can be computed
   StepPlan plan_;
 };
 

@@ -5,9 +5,9 @@
 // where another row is sure to end by then; else it takes from rows of lower rank, which are
 // preempted as a whole: those whose readers are behind first, then the cheapest to compute again,
 // and none that the others make unnecessary.
-// A row that finds nobody waits and keeps what it has. The highest-ranked row is never a victim and
-// never held, and rows that are pinned have their blocks kept for them, so some row always
-// advances.
+// A row that finds nobody waits and keeps what it has. The highest-ranked row is never a victim,
+// the highest-ranked of those that can be computed is never held, and rows that are pinned have
+// their blocks kept for them, so some row always advances.
 //
 // Units: tokens and KV blocks. Ownership: values. Threading: pure. Errors: none.
 #ifndef SCOVILLE_SCHEDULER_PLANNING_PLANNER_H_
@@ -41,6 +41,7 @@ struct RowView {
   int64_t reserve = 0;           // pinned: blocks that it may still come to need
   int32_t held = 0;              // steps that it has been held already
   bool paused = false;           // its reader is behind: holds its blocks, computes nothing
+  bool waits = false;            // likewise, but for a moment: it goes no sooner than others
   bool pinned = false;           // never a victim
 
   bool wants_one() const { return known - computed == 1; }

@@ -110,6 +110,8 @@ struct ServerConfig {
     Duration timeout = Seconds(5);
     int64_t kept = 32;
     int64_t in_use = 256;
+    int64_t mask_steps = 8'000'000;
+    Duration mask_timeout = Seconds(5);
   };
   struct Drain {
     Duration lameduck = Seconds(5);  // not ready, but still accepting

@@ -264,6 +264,12 @@ void BindConstraints(ServerConfig* c, std::vector<Setting>* s) {
   s->emplace_back("constraints.in_use", &c->constraints.in_use,
                   "different ones that requests may use at a time; more are refused")
       .Range(1, 65536);
+  s->emplace_back("constraints.mask_steps", &c->constraints.mask_steps,
+                  "counted work of finding what one allows next; beyond it the request ends")
+      .Range(1'000, 1'000'000'000);
+  s->emplace_back("constraints.mask_timeout", &c->constraints.mask_timeout,
+                  "a request that has waited so long for that ends; the steps are the usual limit")
+      .Range(1'000'000, 60 * kSecond);
 }
 
 void BindOperation(ServerConfig* c, std::vector<Setting>* s) {

@@ -42,6 +42,10 @@ struct ConstraintOptions {
   Duration timeout = Seconds(5);        // on a machine that is too slow for the steps
   int64_t kept = 32;                    // constraints that are kept for the next request
   int64_t in_use = 256;                 // different ones that may be in use at a time
+  // Of one mask that is not at hand while a request draws by it: mask_worker.h, and
+  // scheduler::SchedulerOptions::mask_timeout.
+  int64_t mask_steps = 8'000'000;  // about a tenth of a second
+  Duration mask_timeout = Seconds(5);
 };
 
 class ConstraintCache {

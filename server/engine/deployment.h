@@ -18,6 +18,7 @@
 #include "scheduler/observer.h"
 #include "scheduler/scheduler.h"
 #include "server/constraint/constraint_cache.h"
+#include "server/constraint/mask_worker.h"
 #include "server/metrics/metrics_observer.h"
 #include "server/metrics/metrics_snapshot.h"
 
@@ -69,6 +70,7 @@ class Deployment {
   std::shared_ptr<const model::LoadedModel> model_;
   DeploymentFacts facts_;
   std::unique_ptr<ConstraintCache> constraints_;
+  std::unique_ptr<MaskWorker> masks_;
   std::atomic<DeploymentState> state_{DeploymentState::kLoading};
 
   std::unique_ptr<MetricsObserver> metrics_;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "scheduler/power/budget_config.h"
+#include "server/constraint/mask_worker.h"
 #include "server/runtime/mutex.h"
 #include "server/runtime/real_event_loop.h"
 #include "server/runtime/thread_compute_pool.h"
@@ -61,6 +62,9 @@ class Engine::Impl {
     deployment->constraints_ =
         std::make_unique<ConstraintCache>(deployment->model_->tokenizer.get(), options.constraints,
                                           [this] { return loop_.RealNow(); });
+    deployment->masks_ = std::make_unique<MaskWorker>(
+        &mask_thread_, options.constraints.mask_steps,
+        [this](absl::AnyInvocable<void()> fn) { loop_.Post(std::move(fn)); });
     {
       MutexLock lock(&mutex_);
       for (const DeploymentPtr& other : list_) {
@@ -120,6 +124,8 @@ class Engine::Impl {
   RealEventLoop loop_;
 
  private:
+  BackgroundWorker mask_thread_{MaskWorker::kMostWaiting};  // posts to the loop
+
   absl::Status Build(const EngineOptions& options, scheduler::Observer* observer,
                      Deployment& deployment) {
     const model::LoadedModel& model = deployment.model();
@@ -134,6 +140,7 @@ class Engine::Impl {
     scheduler_options.vocabulary = model.config.vocabulary;
     scheduler_options.max_step_tokens = options.pool.max_step_tokens;
     scheduler_options.model_id = model.id;
+    scheduler_options.mask_timeout = options.constraints.mask_timeout;
     std::vector<Power> floors;
     for (const device::Device* device : pool->devices()) {
       floors.push_back(device->power().min_cap());
@@ -152,7 +159,7 @@ class Engine::Impl {
     }
     deployment.pool_ = std::move(pool);
     deployment.scheduler_ = std::make_unique<scheduler::Scheduler>(
-        &loop_, deployment.pool_->devices(), scheduler_options, observer);
+        &loop_, deployment.pool_->devices(), scheduler_options, observer, deployment.masks_.get());
     return absl::OkStatus();
   }
 

@@ -36,6 +36,8 @@ constexpr std::array<ErrorRow, kErrorReasons> kTable = {{
      "deadline_infeasible", RetryRule::kComputed},
     {R::kSlowConsumer, "SLOW_CONSUMER", C::kResourceExhausted, 499, kInvalidType, "slow_consumer",
      RetryRule::kNo},
+    {R::kConstraintTooCostly, "CONSTRAINT_TOO_COSTLY", C::kResourceExhausted, 400, kInvalidType,
+     "constraint_too_costly", RetryRule::kNo},
     {R::kNoDevice, "NO_DEVICE", C::kUnavailable, 503, kServerType, "no_device",
      RetryRule::kOneSecond},
     {R::kPowerBudget, "POWER_BUDGET", C::kUnavailable, 503, kServerType, "power_budget",

@@ -34,6 +34,7 @@ enum class ErrorReason : uint8_t {
   kQuota,
   kDeadlineInfeasible,
   kSlowConsumer,
+  kConstraintTooCostly,
   kNoDevice,
   kPowerBudget,
   kModelNotReady,
@@ -45,7 +46,7 @@ enum class ErrorReason : uint8_t {
   kFaultsDisabled,
   kInternal,
 };
-inline constexpr size_t kErrorReasons = 22;
+inline constexpr size_t kErrorReasons = 23;
 
 enum class RetryRule : uint8_t {
   kNo,

@@ -48,6 +48,8 @@ ErrorReason ReasonOf(Outcome outcome) {
       return ErrorReason::kServerDraining;
     case Outcome::kDeviceLost:
       return ErrorReason::kDeviceLost;
+    case Outcome::kConstraint:
+      return ErrorReason::kConstraintTooCostly;
     case Outcome::kStop:
     case Outcome::kLength:
     case Outcome::kEnergy:
@@ -71,6 +73,9 @@ std::string MessageOf(const scheduler::RequestRecord& record) {
       return absl::StrCat("the server shut down", after);
     case Outcome::kDeviceLost:
       return absl::StrCat("the device was lost", after);
+    case Outcome::kConstraint:
+      return absl::StrCat("finding what the constraint allows took too long", after,
+                          ": ask for less (smaller repetitions, lengths and counts)");
     default:
       return absl::StrCat("internal error", after);
   }

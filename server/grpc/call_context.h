@@ -25,8 +25,8 @@ struct CallContext {
   GrpcServerOptions options;
   Engine* engine = nullptr;
   StreamHub* hub = nullptr;
-  BackgroundWorker* worker = nullptr;  // tokenises long prompts
-  std::string version;                 // of the daemon
+  BackgroundWorkers* workers = nullptr;
+  std::string version;  // of the daemon
   ModelAdmin models;
   std::vector<std::shared_ptr<QueueThread>> threads;
 

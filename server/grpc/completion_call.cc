@@ -109,12 +109,7 @@ class CompletionCall final : public StreamReader {
       return;
     }
     std::optional<ServiceError> error = Rpc::kBuild(request_, context, built.get());
-    if (!error && NeedsCompiling(deployment_->constraints(), built.get(), &error)) {
-      is_built_ = true;
-      BuildAside(kConstraintWeight, context, std::move(built));
-      return;
-    }
-    OnBuilt(error, built.get());
+    CompileAndSubmit(std::move(error), std::move(built));
   }
 
   std::string Metadata(const char* name) const {
@@ -124,37 +119,64 @@ class CompletionCall final : public StreamReader {
                : std::string(found->second.data(), found->second.size());
   }
 
-  // Builds what is left to build of the request on the background worker, which alone reads it
-  // until it is built; then goes on here. A call that ends meanwhile waits for that.
+  // Builds the request on a background worker, which alone reads it until it is built.
   void BuildAside(Bytes weight, const RequestContext& context,
                   std::unique_ptr<BuiltRequest> built) {
-    building_ = true;
     const std::string id = RequestIdOf(request_.request_id(), context);
-    const bool posted = shared_->worker->Post(weight, [this, context,
-                                                       built = std::move(built)]() mutable {
-      const auto abandoned = [this] { return abandoned_.load(std::memory_order_relaxed); };
-      std::optional<ServiceError> error;
-      if (!is_built_ && !abandoned()) {
-        error = Rpc::kBuild(request_, context, built.get());
-      }
-      if (!error && !abandoned()) {
-        error = CompileFor(deployment_->constraints(), built.get(), abandoned);
-      }
-      shared_->threads[thread_]->Post([this, error = std::move(error), built = std::move(built)] {
-        building_ = false;
-        if (context_over_) {
-          Advance();
-        } else {
-          OnBuilt(error, built.get());
-        }
-      });
-    });
-    if (!posted) {
+    PostAside(&shared_->workers->prompts, weight, id,
+              [this, context, built = std::move(built)]() mutable {
+                std::optional<ServiceError> error;
+                if (!abandoned()) {
+                  error = Rpc::kBuild(request_, context, built.get());
+                }
+                GoOnHere([this, error = std::move(error), built = std::move(built)]() mutable {
+                  CompileAndSubmit(std::move(error), std::move(built));
+                });
+              });
+  }
+
+  void CompileAndSubmit(std::optional<ServiceError> error, std::unique_ptr<BuiltRequest> built) {
+    if (error || !NeedsCompiling(deployment_->constraints(), built.get(), &error)) {
+      OnBuilt(error, built.get());
+      return;
+    }
+    const std::string id = built->output.request_id;
+    PostAside(&shared_->workers->constraints, kConstraintWeight, id,
+              [this, built = std::move(built)]() mutable {
+                std::optional<ServiceError> error;
+                if (!abandoned()) {
+                  error = CompileFor(deployment_->constraints(), built.get(),
+                                     [this] { return abandoned(); });
+                }
+                GoOnHere([this, error = std::move(error), built = std::move(built)] {
+                  OnBuilt(error, built.get());
+                });
+              });
+  }
+
+  // `job` ends with GoOnHere; a call that ends meanwhile waits for that.
+  void PostAside(BackgroundWorker* worker, Bytes weight, const std::string& id,
+                 BackgroundWorker::Job job) {
+    building_ = true;
+    if (!worker->Post(weight, std::move(job))) {
       building_ = false;
       request_id_ = id;
-      Fail(PromptQueueFull(shared_->worker->waiting(), shared_->worker->most_waiting()));
+      Fail(PromptQueueFull(worker->waiting(), worker->most_waiting()));
     }
   }
+
+  void GoOnHere(absl::AnyInvocable<void()> then) {
+    shared_->threads[thread_]->Post([this, then = std::move(then)]() mutable {
+      building_ = false;
+      if (context_over_) {
+        Advance();
+      } else {
+        then();
+      }
+    });
+  }
+
+  bool abandoned() const { return abandoned_.load(std::memory_order_relaxed); }
 
   void OnBuilt(const std::optional<ServiceError>& error, BuiltRequest* built) {
     request_id_ = built->output.request_id;
@@ -380,14 +402,13 @@ class CompletionCall final : public StreamReader {
   std::optional<ChoiceSet> choices_;
   size_t turn_ = 0;            // whose chunk is next
   bool begun_ = false;         // the request arrived on this thread
-  bool building_ = false;      // the background worker has the request
-  bool is_built_ = false;      // and all it has to do is to compile the constraint
+  bool building_ = false;      // a background worker has the request
   bool busy_ = false;          // a write or the finish is under way
   bool sent_ = false;          // some chunk went out
   bool finishing_ = false;     // the finish began: nothing is written any more
   bool context_over_ = false;  // gRPC is done
 
-  // The background worker's: nobody wants the request any more.
+  // For the background workers: nobody wants the request any more.
   std::atomic<bool> abandoned_{false};
 };
 

@@ -58,11 +58,11 @@ void Configure(const GrpcServerOptions& options, grpc::ServerBuilder* builder) {
 class GrpcServer::Impl {
  public:
   absl::Status Start(const GrpcServerOptions& options, Engine* engine, StreamHub* hub,
-                     BackgroundWorker* worker, std::string version, ModelAdmin models) {
+                     BackgroundWorkers* workers, std::string version, ModelAdmin models) {
     shared_.options = options;
     shared_.engine = engine;
     shared_.hub = hub;
-    shared_.worker = worker;
+    shared_.workers = workers;
     shared_.version = std::move(version);
     shared_.models = std::move(models);
     shared_.entropy = ProcessEntropy();
@@ -194,12 +194,12 @@ GrpcServer::~GrpcServer() = default;
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions& options,
                                                               Engine* engine, StreamHub* hub,
-                                                              BackgroundWorker* worker,
+                                                              BackgroundWorkers* workers,
                                                               std::string version,
                                                               ModelAdmin models) {
   auto impl = std::make_unique<Impl>();
   absl::Status status =
-      impl->Start(options, engine, hub, worker, std::move(version), std::move(models));
+      impl->Start(options, engine, hub, workers, std::move(version), std::move(models));
   if (!status.ok()) {
     return status;
   }

@@ -2,7 +2,7 @@
 //
 // Two queue threads serve all calls: requests are built there, tokens turned into text and sent.
 // Nothing blocks them: long prompts are tokenised and constraints compiled by the background
-// worker, the engine is reached through the stream hub and Post.
+// workers, the engine is reached through the stream hub and Post.
 //
 // Life: Start (not serving), SetServing(true), …, SetServing(false), BeginDrain, WaitForStreams,
 // Shutdown. A health check answers SERVING only while serving is set.
@@ -86,7 +86,7 @@ class GrpcServer {
  public:
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const GrpcServerOptions& options,
                                                            Engine* engine, StreamHub* hub,
-                                                           BackgroundWorker* worker,
+                                                           BackgroundWorkers* workers,
                                                            std::string version, ModelAdmin models);
   ~GrpcServer();
 

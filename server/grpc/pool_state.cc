@@ -49,6 +49,8 @@ v1::WaitReason ReasonOf(scheduler::WaitReason reason) {
       return v1::WAIT_REASON_FAIRNESS;
     case scheduler::WaitReason::kTransfer:
       return v1::WAIT_REASON_TRANSFER;
+    case scheduler::WaitReason::kMask:
+      return v1::WAIT_REASON_MASK;
   }
   return v1::WAIT_REASON_UNSPECIFIED;
 }

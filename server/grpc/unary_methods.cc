@@ -35,12 +35,12 @@ void Work(Call* call, size_t bytes, std::optional<ServiceError> (*work)(Call*)) 
     call->Reply(work(call));
     return;
   }
-  BackgroundWorker* const worker = call->shared().worker;
-  const bool posted = worker->Post(Bytes(static_cast<int64_t>(bytes)), [call, work] {
+  BackgroundWorker& worker = call->shared().workers->prompts;
+  const bool posted = worker.Post(Bytes(static_cast<int64_t>(bytes)), [call, work] {
     call->thread().Post([call, error = work(call)] { call->Reply(error); });
   });
   if (!posted) {
-    call->Reply(PromptQueueFull(worker->waiting(), worker->most_waiting()));
+    call->Reply(PromptQueueFull(worker.waiting(), worker.most_waiting()));
   }
 }
 

@@ -139,7 +139,7 @@ class Daemon::Impl {
   std::unique_ptr<CoreReader> reader_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<StreamHub> hub_;
-  std::unique_ptr<BackgroundWorker> worker_;
+  std::unique_ptr<BackgroundWorkers> workers_;
   std::unique_ptr<ModelLoader> loader_;
   std::unique_ptr<OpenAiEndpoints> openai_;
   std::unique_ptr<GrpcServer> grpc_;
@@ -171,7 +171,7 @@ absl::Status Daemon::Impl::Start() {
   RETURN_IF_ERROR(ListenHttp());
   engine_ = Engine::Start(static_cast<int>(config_.compute.lanes));
   hub_ = std::make_unique<StreamHub>(engine_.get(), config_.limits.max_queued_bytes);
-  worker_ = std::make_unique<BackgroundWorker>(kLongPrompts);
+  workers_ = std::make_unique<BackgroundWorkers>(kLongPrompts);
   loader_ = std::make_unique<ModelLoader>(config_, default_model_path_, engine_.get(), log_);
   exit_code_ = kExitConfig;
   for (const ServerConfig& own : EachDeployment(config_)) {
@@ -207,7 +207,7 @@ absl::Status Daemon::Impl::StartGrpc() {
   models.unload = [this](const std::shared_ptr<Deployment>& deployment) {
     return loader_->Unload(deployment);
   };
-  ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(options, engine_.get(), hub_.get(), worker_.get(),
+  ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(options, engine_.get(), hub_.get(), workers_.get(),
                                             SCOVILLE_VERSION, std::move(models)));
   return absl::OkStatus();
 }
@@ -246,7 +246,7 @@ void Daemon::Impl::ServeHttp() {
   options.start_unix_seconds = start_unix_seconds_;
   options.salt = static_cast<uint64_t>(start_unix_seconds_ * 1e9);
   openai_ = std::make_unique<OpenAiEndpoints>(options, engine_.get(), hub_.get(), http_.get(),
-                                              worker_.get());
+                                              workers_.get());
   openai_->AddTo(&router_);
   http_->Serve(
       [this](std::shared_ptr<HttpExchange> exchange) { router_.Handle(std::move(exchange)); },
@@ -418,7 +418,7 @@ void Daemon::Impl::Stop() {
     http_->Stop();
   }
   // Their jobs come back to both servers, which drop what comes now.
-  worker_.reset();
+  workers_.reset();
   loader_.reset();
   // The engine's last callbacks use what is freed after it.
   grpc_.reset();

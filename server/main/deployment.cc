@@ -109,6 +109,8 @@ ConstraintOptions ConstraintOptionsFor(const ServerConfig& config) {
   out.timeout = in.timeout;
   out.kept = in.kept;
   out.in_use = in.in_use;
+  out.mask_steps = in.mask_steps;
+  out.mask_timeout = in.mask_timeout;
   return out;
 }
 

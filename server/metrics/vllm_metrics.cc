@@ -94,7 +94,7 @@ void WriteEnds(const MetricsSnapshot& s, FamilyWriter& out) {
     add("length", Ended(c, {Outcome::kLength, Outcome::kEnergy}));
     add("abort", Ended(c, {Outcome::kCancelled, Outcome::kDeadlineExceeded, Outcome::kSlowConsumer,
                            Outcome::kDraining}));
-    add("error", Ended(c, {Outcome::kDeviceLost, Outcome::kInternal}));
+    add("error", Ended(c, {Outcome::kDeviceLost, Outcome::kConstraint, Outcome::kInternal}));
     add("repetition", 0);
   }
 }

@@ -58,16 +58,15 @@ struct OpenAiEndpoints::Pending {
   OpenAiCall call;
   BuiltRequest built;
   std::optional<ServiceError> error;
-  bool is_built = false;  // what is left is to compile the constraint
 };
 
 OpenAiEndpoints::OpenAiEndpoints(const Options& options, Engine* engine, StreamHub* hub,
-                                 HttpServer* http, BackgroundWorker* worker)
+                                 HttpServer* http, BackgroundWorkers* workers)
     : options_(options),
       engine_(engine),
       hub_(hub),
       http_(http),
-      worker_(worker),
+      workers_(workers),
       thread_(std::make_shared<HttpReaderThread>(http)),
       open_(std::make_shared<std::atomic<int64_t>>(0)) {}
 
@@ -126,18 +125,11 @@ void OpenAiEndpoints::Serve(OpenAiRoute route, std::shared_ptr<HttpExchange> exc
     return;
   }
   if (http.body.size() > kMostTextAtOnce) {
-    const Bytes weight(static_cast<int64_t>(http.body.size()));
-    BuildAside(std::move(pending), weight);
+    BuildAside(std::move(pending));
     return;
   }
   Build(pending.get());
-  pending->is_built = true;
-  if (!pending->error &&
-      NeedsCompiling(pending->deployment->constraints(), &pending->built, &pending->error)) {
-    BuildAside(std::move(pending), kConstraintWeight);
-    return;
-  }
-  Admit(std::move(pending));
+  CompileAndAdmit(std::move(pending));
 }
 
 void OpenAiEndpoints::Build(Pending* pending) const {
@@ -164,32 +156,54 @@ void OpenAiEndpoints::Build(Pending* pending) const {
   }
 }
 
-void OpenAiEndpoints::BuildAside(std::unique_ptr<Pending> pending, Bytes weight) {
+void OpenAiEndpoints::BuildAside(std::unique_ptr<Pending> pending) {
+  const Bytes weight(static_cast<int64_t>(pending->exchange->request().body.size()));
+  PostAside(
+      std::move(pending), &workers_->prompts, weight,
+      [](const OpenAiEndpoints& self, Pending* job, absl::FunctionRef<bool()>) { self.Build(job); },
+      &OpenAiEndpoints::CompileAndAdmit);
+}
+
+void OpenAiEndpoints::CompileAndAdmit(std::unique_ptr<Pending> pending) {
+  if (pending->error ||
+      !NeedsCompiling(pending->deployment->constraints(), &pending->built, &pending->error)) {
+    Admit(std::move(pending));
+    return;
+  }
+  PostAside(
+      std::move(pending), &workers_->constraints, kConstraintWeight,
+      [](const OpenAiEndpoints&, Pending* job, absl::FunctionRef<bool()> abandoned) {
+        job->error = CompileFor(job->deployment->constraints(), &job->built, abandoned);
+      },
+      &OpenAiEndpoints::Admit);
+}
+
+void OpenAiEndpoints::PostAside(
+    std::unique_ptr<Pending> pending, BackgroundWorker* worker, Bytes weight,
+    void (*work)(const OpenAiEndpoints&, Pending*, absl::FunctionRef<bool()>), Step next) {
   const std::shared_ptr<HttpExchange> exchange = pending->exchange;
   const OpenAiRoute route = pending->route;
   const TimePoint deadline = pending->context.deadline;
   // Written on the HTTP thread: the client left, or has its answer.
   auto over = std::make_shared<std::atomic<bool>>(false);
   open_->fetch_add(1);
-  const bool posted = worker_->Post(weight, [this, over, pending = std::move(pending)]() mutable {
-    const auto abandoned = [&] { return over->load(std::memory_order_relaxed); };
-    if (!pending->is_built && !abandoned()) {
-      Build(pending.get());
-    }
-    if (!pending->error && !abandoned()) {
-      pending->error = CompileFor(pending->deployment->constraints(), &pending->built, abandoned);
-    }
-    // Whatever is left of it goes on the HTTP thread, where the exchange is at home.
-    http_->Post([this, over = std::move(over), pending = std::move(pending)]() mutable {
-      if (!over->exchange(true)) {
-        Admit(std::move(pending));
-      }
-      open_->fetch_sub(1);
-    });
-  });
+  const bool posted =
+      worker->Post(weight, [this, over, work, next, pending = std::move(pending)]() mutable {
+        const auto abandoned = [&] { return over->load(std::memory_order_relaxed); };
+        if (!abandoned()) {
+          work(*this, pending.get(), abandoned);
+        }
+        // Whatever is left of it goes on the HTTP thread, where the exchange is at home.
+        http_->Post([this, over = std::move(over), next, pending = std::move(pending)]() mutable {
+          if (!over->exchange(true)) {
+            (this->*next)(std::move(pending));
+          }
+          open_->fetch_sub(1);
+        });
+      });
   if (!posted) {
     open_->fetch_sub(1);
-    ReplyError(*exchange, route, PromptQueueFull(worker_->waiting(), worker_->most_waiting()));
+    ReplyError(*exchange, route, PromptQueueFull(worker->waiting(), worker->most_waiting()));
     return;
   }
   exchange->OnClosed([over] { over->store(true, std::memory_order_relaxed); });

@@ -32,7 +32,7 @@ class OpenAiEndpoints {
   };
 
   OpenAiEndpoints(const Options& options, Engine* engine, StreamHub* hub, HttpServer* http,
-                  BackgroundWorker* worker);
+                  BackgroundWorkers* workers);
 
   // The routes refer to this object.
   void AddTo(HttpRouter* router);
@@ -46,9 +46,15 @@ class OpenAiEndpoints {
   void Serve(OpenAiRoute route, std::shared_ptr<HttpExchange> exchange);
   // Parses and builds the request; any thread.
   void Build(Pending* pending) const;
-  // What is left of that and of compiling on the background worker; goes on with Admit unless the
-  // request ends before.
-  void BuildAside(std::unique_ptr<Pending> pending, Bytes weight);
+  // The same on a background worker; goes on with CompileAndAdmit unless the request ends before.
+  void BuildAside(std::unique_ptr<Pending> pending);
+  // Goes on with Admit, by way of another worker if there is a constraint to compile.
+  void CompileAndAdmit(std::unique_ptr<Pending> pending);
+  // Runs `work` on a request there and then `next` here.
+  using Step = void (OpenAiEndpoints::*)(std::unique_ptr<Pending> pending);
+  void PostAside(std::unique_ptr<Pending> pending, BackgroundWorker* worker, Bytes weight,
+                 void (*work)(const OpenAiEndpoints&, Pending*, absl::FunctionRef<bool()>),
+                 Step next);
   // Answers the error, or submits the request.
   void Admit(std::unique_ptr<Pending> pending);
   void Models(const std::shared_ptr<HttpExchange>& exchange);
@@ -60,7 +66,7 @@ class OpenAiEndpoints {
   Engine* const engine_;
   StreamHub* const hub_;
   HttpServer* const http_;
-  BackgroundWorker* const worker_;
+  BackgroundWorkers* const workers_;
   const std::shared_ptr<ReaderThread> thread_;
   const std::shared_ptr<std::atomic<int64_t>> open_;
   uint64_t requests_ = 0;

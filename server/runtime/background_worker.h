@@ -5,6 +5,9 @@
 //
 //   if (!worker->Post(bytes, [] { … })) return Refuse();
 //
+// The daemon's are BackgroundWorkers, one for each kind of work: a constraint takes up to its
+// timeout to compile, and no prompt waits for that.
+//
 // Units: weight in bytes of what a job holds. Ownership: owns its thread and the jobs. Threading:
 // any thread; Stop by the owner (the destructor calls it otherwise). Errors: Post says false when
 // the queue is full or the worker has stopped, and drops the job.
@@ -52,6 +55,14 @@ class BackgroundWorker {
   std::deque<Waiting> jobs_ ABSL_GUARDED_BY(mutex_);
   Bytes weight_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+struct BackgroundWorkers {
+  explicit BackgroundWorkers(Bytes most_prompts, Bytes most_constraints = Bytes(16 << 20))
+      : prompts(most_prompts), constraints(most_constraints) {}
+
+  BackgroundWorker prompts;      // tokenises the long ones
+  BackgroundWorker constraints;  // compiles them; a compilation comes after its prompt's work
 };
 
 }  // namespace scoville::server

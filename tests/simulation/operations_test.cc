@@ -1,8 +1,8 @@
 // A pool that anything may happen to at any instant: submits, choices, cancels, deadlines, readers
-// that fall behind and never come back, devices that die, hang, drag, lose pages, are fenced,
-// drained and return. Small pools, so that blocks run out all the time. After every event the parts
-// of the scheduler and of the devices agree; in the end nothing is left of anything, and every
-// request has ended once.
+// that fall behind and never come back, token masks that come late or never, devices that die,
+// hang, drag, lose pages, are fenced, drained and return. Small pools, so that blocks run out all
+// the time. After every event the parts of the scheduler and of the devices agree; in the end
+// nothing is left of anything, and every request has ended once.
 //
 // SCOVILLE_OPERATIONS (a definition, or the environment): how many such operations.
 #include <gtest/gtest.h>
@@ -22,6 +22,8 @@
 #include "base/simulated_event_loop.h"
 #include "base/status_macros.h"
 #include "tests/support/core_fixture.h"
+#include "tests/support/late_masks.h"
+#include "tests/unit/model_grammar/grammar_fixture.h"
 
 namespace scoville::tests {
 namespace {
@@ -50,6 +52,7 @@ struct Reached {
   int64_t migrated = 0;
   int64_t steps = 0;
   int64_t tokens = 0;
+  int64_t late_masks = 0;
   std::array<int64_t, scheduler::kOutcomes> by_outcome{};
 };
 
@@ -107,6 +110,22 @@ class CountingObserver final : public scheduler::Observer {
   Reached* const reached_;
 };
 
+// Over a few hundred tokens. No mask is made beforehand; those that were met are forgotten at once.
+std::shared_ptr<const model::CompiledConstraint> SomeConstraint() {
+  static const std::shared_ptr<const model::TokenIndex> index =
+      *model::TokenIndex::Create(*GrammarTokenizer());
+  model::CompileLimits limits;
+  limits.mask_steps = 0;
+  limits.cache_bytes = 1;
+  const model::ConstraintSpec spec{model::ConstraintSpec::Kind::kJsonSchema,
+                                   R"({"type": "array", "items": {"type": "object",
+                                   "properties": {"k1": {"type": "string", "maxLength": 12}}}})",
+                                   {}};
+  auto compiled = model::CompileConstraint(spec, index, limits);
+  CHECK_EQ(compiled.status(), absl::OkStatus());
+  return *std::move(compiled);
+}
+
 class World {
  public:
   World(uint64_t seed, Reached* reached)
@@ -135,8 +154,18 @@ class World {
       devices_.push_back(*std::move(device));
       borrowed.push_back(devices_.back().get());
     }
-    scheduler_ =
-        std::make_unique<scheduler::Scheduler>(&loop_, borrowed, DrawOptions(), &observer_);
+    if (On()) {
+      masks_ = std::make_unique<LateMasks>(&loop_, [seed](int64_t job) {
+        const uint64_t number = static_cast<uint64_t>(job);
+        return RandomBelow(seed, 56, number, 40) == 0
+                   ? std::nullopt
+                   : std::optional(Nanoseconds(
+                         1 + static_cast<int64_t>(RandomBelow(seed, 57, number, 3'000'000))));
+      });
+    }
+    constraint_ = SomeConstraint();
+    scheduler_ = std::make_unique<scheduler::Scheduler>(&loop_, borrowed, DrawOptions(), &observer_,
+                                                        masks_.get());
   }
 
   void Run(int64_t operations) {
@@ -169,6 +198,7 @@ class World {
       Check();
     }
     EXPECT_TRUE(scheduler_->idle());
+    reached_->late_masks += masks_ != nullptr ? masks_->made() : 0;
     EXPECT_TRUE(books_.live.empty());
     EXPECT_EQ(books_.sinks, 0);
     EXPECT_EQ(books_.ended, admitted_);
@@ -207,6 +237,7 @@ class World {
     options.max_drafts = static_cast<int32_t>(On() ? Between(1, 5) : 0);
     options.guaranteed[0] = On();
     options.prefix_ttl = On() ? Milliseconds(Between(1, 30)) : Duration();
+    options.mask_timeout = Milliseconds(Between(2, 20));
     options.itl_target = On() ? Microseconds(Between(300, 3'000)) : Duration();
     options.ttft_target = On() ? Microseconds(Between(500, 20'000)) : Duration();
     options.late_share = static_cast<int32_t>(Between(0, 4));
@@ -243,6 +274,14 @@ class World {
     if (On()) {
       request.stop_tokens = {100};
       request.min_tokens = Between(0, 3);
+    }
+    if (Between(0, 3) == 0) {
+      request.constraint = constraint_;
+      for (int32_t& token : request.prompt) {
+        token %= 256;  // a guess has to be of the constraint's vocabulary
+      }
+      request.stop_tokens = {0, 1};
+      request.min_tokens = 0;
     }
     if (Between(0, 2) == 0) {
       request.ttft_target = On() ? Microseconds(Between(300, 9'000)) : Duration();
@@ -376,6 +415,8 @@ class World {
   std::vector<int32_t> drawable_;
   std::vector<std::unique_ptr<device::Device>> devices_;
   CountingObserver observer_;
+  std::shared_ptr<const model::CompiledConstraint> constraint_;
+  std::unique_ptr<LateMasks> masks_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
 };
 
@@ -385,7 +426,8 @@ void Print(const Reached& r) {
             << r.cancels << ", readers behind " << r.congested << "\npreempted " << r.preempted
             << ", moved " << r.migrated << ", devices lost " << r.losses << ", drained " << r.drains
             << ", returned " << r.returns << ", page losses " << r.page_losses << "\nsteps "
-            << r.steps << ", tokens " << r.tokens << "\nby outcome";
+            << r.steps << ", tokens " << r.tokens << ", late masks " << r.late_masks
+            << "\nby outcome";
   for (const int64_t count : r.by_outcome) {
     std::cout << " " << count;
   }
@@ -410,11 +452,13 @@ TEST(OperationsTest, NothingIsLeftBehindWhateverHappens) {
   Print(reached);
   EXPECT_EQ(reached.admitted, reached.ended);
   using scheduler::Outcome;
-  for (const Outcome outcome : {Outcome::kStop, Outcome::kLength, Outcome::kCancelled,
-                                Outcome::kDeadlineExceeded, Outcome::kSlowConsumer}) {
+  for (const Outcome outcome :
+       {Outcome::kStop, Outcome::kLength, Outcome::kCancelled, Outcome::kDeadlineExceeded,
+        Outcome::kSlowConsumer, Outcome::kConstraint}) {
     EXPECT_GT(reached.by_outcome[static_cast<size_t>(outcome)], wanted / 2'000)
         << static_cast<int>(outcome);
   }
+  EXPECT_GT(reached.late_masks, wanted / 50);
   EXPECT_GT(reached.preempted, wanted / 500);
   EXPECT_GT(reached.migrated, wanted / 200);
   EXPECT_GT(reached.losses, wanted / 200);

@@ -21,6 +21,7 @@
 #include "tests/simulation/energy_books.h"
 #include "tests/simulation/functional_scenario.h"
 #include "tests/support/core_fixture.h"
+#include "tests/support/late_masks.h"
 
 namespace scoville::tests {
 
@@ -29,6 +30,8 @@ struct TinyOptions {
   int64_t kv_blocks = 256;
   int64_t max_step_tokens = 64;
   bool prefix_cache = false;
+  // When masks come that are not at hand; empty: at once.
+  LateMasks::Delay masks_come{};
   scheduler::SchedulerOptions scheduler{};
 };
 
@@ -61,8 +64,11 @@ class TinyCore {
     scheduler_options.context = model.config.context;
     scheduler_options.vocabulary = model.config.vocabulary;
     scheduler_options.max_step_tokens = options.max_step_tokens;
-    scheduler =
-        std::make_unique<scheduler::Scheduler>(&loop, devices, scheduler_options, &observer);
+    if (options.masks_come) {
+      masks = std::make_unique<LateMasks>(&loop, options.masks_come);
+    }
+    scheduler = std::make_unique<scheduler::Scheduler>(&loop, devices, scheduler_options, &observer,
+                                                       masks.get());
   }
 
   // Now. One log a choice.
@@ -110,6 +116,7 @@ class TinyCore {
  public:
   LoggingObserver observer;
   std::vector<device::Device*> devices;
+  std::unique_ptr<LateMasks> masks;
   std::unique_ptr<scheduler::Scheduler> scheduler;  // before the pool goes
   std::vector<RequestId> ids;                       // of the last Submit
 };
@@ -119,11 +126,12 @@ inline std::vector<int32_t> TinyTokens(const model::LoadedModel& model, absl::st
 }
 
 inline std::shared_ptr<const model::CompiledConstraint> TinyConstraint(
-    const model::LoadedModel& model, model::ConstraintSpec::Kind kind, const std::string& text) {
+    const model::LoadedModel& model, model::ConstraintSpec::Kind kind, const std::string& text,
+    const model::CompileLimits& limits = {}) {
   model::ConstraintSpec spec;
   spec.kind = kind;
   spec.text = text;
-  auto compiled = model::CompileConstraint(spec, *model.tokenizer, {});
+  auto compiled = model::CompileConstraint(spec, *model.tokenizer, limits);
   CHECK_EQ(compiled.status(), absl::OkStatus());
   return *std::move(compiled);
 }

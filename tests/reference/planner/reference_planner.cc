@@ -145,16 +145,26 @@ std::vector<int32_t> VictimsFor(int32_t needy, int64_t needed, const Rows& rows,
   return victims;
 }
 
+// The highest-ranked of those that can be computed.
+int32_t FirstOf(const Rows& rows) {
+  int32_t i = 0;
+  while (i < Count(rows) && (At(rows, i).paused || At(rows, i).waits)) {
+    ++i;
+  }
+  return i;
+}
+
 bool EndsOthersSoon(int32_t needy, int64_t needed, const Rows& rows, const PlanLimits& limits,
                     const Draft& draft) {
   const int64_t steps = limits.max_held - At(rows, needy).held;
-  if (needy == 0 || steps <= 0 || limits.victims == VictimPolicy::kNewest) {
+  if (needy == FirstOf(rows) || steps <= 0 || limits.victims == VictimPolicy::kNewest) {
     return false;
   }
   int64_t blocks = For(needy, rows, limits, draft);
   for (int32_t i = 0; i < Count(rows); ++i) {
     const RowView& row = At(rows, i);
-    const bool ends = i != needy && !row.paused && row.wants_one() && row.left <= steps;
+    const bool ends =
+        i != needy && !row.paused && !row.waits && row.wants_one() && row.left <= steps;
     blocks += ends && !IsIn(draft.gone, i) ? row.blocks_exclusive : 0;
   }
   return blocks >= needed;
@@ -189,7 +199,8 @@ StepPlan ReferencePlan(const Rows& rows, const PlanLimits& limits) {
   int64_t budget = limits.max_tokens;
   for (int32_t k = 0; k < Count(rows) && budget > 0; ++k) {
     const int32_t i = (limits.first_decode + k) % Count(rows);
-    if (At(rows, i).paused || !At(rows, i).wants_one() || IsIn(draft.gone, i)) {
+    if (At(rows, i).paused || At(rows, i).waits || !At(rows, i).wants_one() ||
+        IsIn(draft.gone, i)) {
       continue;
     }
     if (static_cast<int64_t>(draft.decodes.size()) == limits.max_decodes) {
@@ -219,7 +230,7 @@ StepPlan ReferencePlan(const Rows& rows, const PlanLimits& limits) {
   for (int32_t i = 0; i < Count(rows); ++i) {
     const RowView& row = At(rows, i);
     const int64_t count = std::min(prompts, row.known - row.computed);
-    if (count > 0 && !row.paused && !row.wants_one() && !IsIn(draft.gone, i)) {
+    if (count > 0 && !row.paused && !row.waits && !row.wants_one() && !IsIn(draft.gone, i)) {
       plan.rows.push_back({i, count, 0});
       plan.prompt_tokens += count;
       prompts -= count;
@@ -239,7 +250,7 @@ std::string FaultOfRows(const Rows& rows, const PlanLimits& limits, const StepPl
     const PlannedRow& planned = plan.rows[k];
     const RowView& row = At(rows, planned.row);
     const bool decodes = static_cast<int64_t>(k) < plan.decodes;
-    if (!seen.insert(planned.row).second || row.paused || planned.count < 1 ||
+    if (!seen.insert(planned.row).second || row.paused || row.waits || planned.count < 1 ||
         IsIn(plan.preempted, planned.row) || IsIn(plan.held, planned.row) ||
         decodes != row.wants_one() || planned.drafts > row.drafts ||
         planned.count > row.known - row.computed + planned.drafts) {
@@ -302,7 +313,7 @@ std::string FaultOfVictims(const Rows& rows, const PlanLimits& limits, const Ste
 
 bool FirstRowStands(const Rows& rows, const PlanLimits& limits, const StepPlan& plan) {
   if (rows.empty() || limits.first_decode != 0 || limits.max_tokens <= 0 ||
-      limits.max_decodes <= 0 || rows[0].paused || !rows[0].wants_one()) {
+      limits.max_decodes <= 0 || rows[0].paused || rows[0].waits || !rows[0].wants_one()) {
     return false;
   }
   int64_t most = For(0, rows, limits, {});

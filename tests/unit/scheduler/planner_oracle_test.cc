@@ -58,6 +58,7 @@ class RandomView {
     row.drafts = row.wants_one() && Between(0, 3) == 0 ? Between(1, 5) : 0;
     row.held = static_cast<int32_t>(Between(0, 4));
     row.paused = Between(0, 6) == 0;
+    row.waits = Between(0, 6) == 0;
     row.pinned = Between(0, 6) == 0;
     // All that it may come to need is kept for a pinned row.
     const int64_t most = (row.known + row.drafts + limits.block_size - 1) / limits.block_size;
@@ -132,6 +133,7 @@ TEST(PlannerOracleTest, OneNeedyRowGetsItsBlocksWhereverAnySetWillDoAndForTheLea
     for (RowView& row : view.rows) {
       row.drafts = 0;
       row.paused = false;
+      row.waits = false;
       row.blocks_owned = (row.known + view.limits.block_size - 1) / view.limits.block_size;
     }
     RowView& row = view.rows[static_cast<size_t>(needy)];

@@ -107,8 +107,9 @@ TEST_F(ConstraintCallTest, OneThatIsKnownWaitsForNoWorker) {
   request.mutable_constraint()->set_regex("[a-c]{5}");
   EXPECT_TRUE(Generate(f.completions.get(), request).status.ok());
   std::promise<void> go;
-  ASSERT_TRUE(f.worker->Post(Bytes(), [may_go = std::make_shared<std::shared_future<void>>(
-                                           go.get_future())] { may_go->wait(); }));
+  ASSERT_TRUE(f.workers->constraints.Post(
+      Bytes(),
+      [may_go = std::make_shared<std::shared_future<void>>(go.get_future())] { may_go->wait(); }));
   EXPECT_TRUE(Generate(f.completions.get(), request).status.ok());
   // An unknown one waits, and its client may leave.
   request.mutable_constraint()->set_regex("[a-c]{6}");

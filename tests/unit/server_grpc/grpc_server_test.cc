@@ -421,7 +421,7 @@ TEST(GrpcServerStartTest, ATakenPortIsAClearError) {
   server::GrpcServerOptions options;
   options.address = f.server->address();
   const auto second =
-      server::GrpcServer::Start(options, f.engine.get(), f.hub.get(), f.worker.get(), "test", {});
+      server::GrpcServer::Start(options, f.engine.get(), f.hub.get(), f.workers.get(), "test", {});
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(std::string(second.status().message()), HasSubstr(options.address));
 }

@@ -43,7 +43,7 @@ class LongPromptTest : public ::testing::Test {
   void Block() {
     std::promise<void> blocked;
     const std::shared_future<void> go(go_.get_future());
-    ASSERT_TRUE(f.worker->Post(Bytes(), [&blocked, go] {
+    ASSERT_TRUE(f.workers->prompts.Post(Bytes(), [&blocked, go] {
       blocked.set_value();
       go.wait();
     }));
@@ -58,7 +58,7 @@ class LongPromptTest : public ::testing::Test {
   // Waits until the worker has `bytes` of prompts.
   bool ComesToWait(size_t bytes) {
     for (int i = 0; i < 1000; ++i) {
-      if (f.worker->waiting() == Bytes(static_cast<int64_t>(bytes))) return true;
+      if (f.workers->prompts.waiting() == Bytes(static_cast<int64_t>(bytes))) return true;
       std::this_thread::sleep_for(milliseconds(5));
     }
     return false;

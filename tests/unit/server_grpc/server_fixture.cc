@@ -72,10 +72,10 @@ ServerFixture::ServerFixture(FixtureOptions options) {
   CHECK(started.ok());
   engine = *std::move(started);
   hub = std::make_unique<server::StreamHub>(engine.get(), options.max_queued_bytes);
-  worker = std::make_unique<server::BackgroundWorker>(options.long_prompts);
+  workers = std::make_unique<server::BackgroundWorkers>(options.long_prompts);
   options.grpc.address = "127.0.0.1:0";
   auto listening =
-      server::GrpcServer::Start(options.grpc, engine.get(), hub.get(), worker.get(), "test", {});
+      server::GrpcServer::Start(options.grpc, engine.get(), hub.get(), workers.get(), "test", {});
   CHECK(listening.ok());
   server = *std::move(listening);
   server->SetServing(true);
@@ -86,7 +86,7 @@ ServerFixture::ServerFixture(FixtureOptions options) {
 
 ServerFixture::~ServerFixture() {
   server.reset();
-  worker.reset();
+  workers.reset();
   hub.reset();
   engine.reset();
 }

@@ -58,7 +58,7 @@ class ServerFixture {
   SilentObserver observer;
   std::unique_ptr<server::Engine> engine;
   std::unique_ptr<server::StreamHub> hub;
-  std::unique_ptr<server::BackgroundWorker> worker;
+  std::unique_ptr<server::BackgroundWorkers> workers;
   std::unique_ptr<server::GrpcServer> server;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::Completions::Stub> completions;

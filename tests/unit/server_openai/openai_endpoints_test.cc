@@ -48,12 +48,12 @@ class OpenAiEndpointsTest : public ::testing::Test {
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
     hub_ = std::make_unique<StreamHub>(engine_.get());
-    worker_ = std::make_unique<BackgroundWorker>(Bytes(1 << 20));
+    workers_ = std::make_unique<BackgroundWorkers>(Bytes(1 << 20));
     auto http = HttpServer::Listen(HostPort{"127.0.0.1", 0}, {});
     ASSERT_TRUE(http.ok()) << http.status();
     http_ = *std::move(http);
     endpoints_ = std::make_unique<OpenAiEndpoints>(OpenAiEndpoints::Options(), engine_.get(),
-                                                   hub_.get(), http_.get(), worker_.get());
+                                                   hub_.get(), http_.get(), workers_.get());
     router_ = std::make_unique<HttpRouter>();
     endpoints_->AddTo(router_.get());
     http_->Serve(
@@ -64,7 +64,7 @@ class OpenAiEndpointsTest : public ::testing::Test {
     if (http_ != nullptr) {
       http_->Stop();
     }
-    worker_.reset();
+    workers_.reset();
     engine_.reset();
   }
   void TearDown() override { Stop(); }
@@ -113,7 +113,7 @@ class OpenAiEndpointsTest : public ::testing::Test {
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<HttpRouter> router_;
   std::unique_ptr<StreamHub> hub_;
-  std::unique_ptr<BackgroundWorker> worker_;
+  std::unique_ptr<BackgroundWorkers> workers_;
   std::unique_ptr<OpenAiEndpoints> endpoints_;
   std::unique_ptr<Engine> engine_;
 };
@@ -426,8 +426,8 @@ std::string LongBody(size_t bytes) {
 
 TEST_F(OpenAiEndpointsTest, ALongPromptHoldsUpNobodyAndEndsWithItsClientOrDeadline) {
   std::promise<void> go;
-  ASSERT_TRUE(worker_->Post(Bytes(), [may_go = std::make_shared<std::shared_future<void>>(
-                                          go.get_future())] { may_go->wait(); }));
+  ASSERT_TRUE(workers_->prompts.Post(Bytes(), [may_go = std::make_shared<std::shared_future<void>>(
+                                                   go.get_future())] { may_go->wait(); }));
   RawClient waiting(http_->port());
   waiting.Send(Post(kCompletions, LongBody(20'000)));
   auto leaving = std::make_unique<RawClient>(http_->port());

@@ -1,0 +1,309 @@
+// Token masks that come late: who waits for them, and what they change.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/tiny_core.h"
+
+namespace scoville::tests {
+namespace {
+
+using scheduler::Outcome;
+using scheduler::WaitReason;
+using ::testing::HasSubstr;
+
+constexpr char kHeavy[] =
+    R"({"type": "array", "minItems": 60, "items": {"type": "object", "properties": {"id":
+    {"type": "integer"}, "tags": {"type": "array", "items": {"enum": ["red", "read", "reed",
+    "rod", "seven", "sever"]}, "minItems": 3}, "text": {"type": "string", "minLength": 40}},
+    "required": ["id", "tags", "text"]}})";
+
+LateMasks::Delay Always(Duration delay) {
+  return [delay](int64_t) { return std::optional(delay); };
+}
+
+class LateMasksScenarios : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { model_ = LoadTinyModel().release(); }
+  static void TearDownTestSuite() { delete model_; }
+
+  // Knows no mask yet, but the first if `first`.
+  static std::shared_ptr<const model::CompiledConstraint> Fresh(const std::string& schema,
+                                                                bool first = false) {
+    model::CompileLimits limits;
+    limits.mask_steps = first ? 1 : 0;
+    return TinyConstraint(*model_, model::ConstraintSpec::Kind::kJsonSchema, schema, limits);
+  }
+  static std::vector<int32_t> Prompt(uint64_t seed, int64_t words) {
+    return TinyTokens(*model_, SomeText(seed, words));
+  }
+
+  static model::LoadedModel* model_;
+  std::shared_ptr<const model::CompiledConstraint> first_;
+};
+
+model::LoadedModel* LateMasksScenarios::model_ = nullptr;
+
+// Mirrors vllm-project/vllm #10081 and #18546: one request with a grammar took all others from
+// 2,000 to 200 tokens/s.
+TEST_F(LateMasksScenarios, ALateMaskHoldsItsOwnRowAndNoOther) {
+  struct Told {
+    std::vector<std::vector<uint64_t>> bits;
+    std::vector<TimePoint> last_tokens;
+    std::vector<Duration> gaps;  // between the ends of steps
+    std::vector<int32_t> constrained;
+    int64_t waited = 0;  // instants at which the constrained row was seen to wait
+    int64_t asked = 0;
+  };
+  const auto run = [&](bool constrained, LateMasks::Delay masks_come) {
+    TinyOptions options;
+    options.masks_come = std::move(masks_come);
+    TinyCore core(*model_, options);
+    std::vector<std::shared_ptr<SinkLog>> logs;
+    for (uint64_t i = 0; i < 5; ++i) {
+      logs.push_back(core.Submit(
+          {.prompt = Prompt(i, 10 + static_cast<int64_t>(i)), .max_tokens = 50, .seed = i})[0]);
+    }
+    const auto other = core.Submit({.prompt = Prompt(9, 12),
+                                    .max_tokens = 45,
+                                    .seed = 9,
+                                    .constraint = constrained ? Fresh(kHeavy) : nullptr})[0];
+    const RequestId id = core.ids[0];
+    Told told;
+    while (core.loop.RunOne()) {
+      core.scheduler->CheckInvariants();
+      EXPECT_TRUE(core.scheduler->CheckLiveness().stuck.empty() || core.loop.pending() > 0);
+      const auto status = core.scheduler->Explain(id);
+      if (status && status->wait == WaitReason::kMask) {
+        ++told.waited;
+        EXPECT_THAT(status->detail, HasSubstr("at most 5000 ms"));
+        EXPECT_GT(status->wait_bound, Seconds(4));
+        EXPECT_LE(status->wait_bound, Seconds(5));
+      }
+    }
+    for (const auto& log : logs) {
+      told.bits.push_back(Bits(log->sampled));
+      told.last_tokens.push_back(log->end->last_token);
+    }
+    TimePoint before;
+    for (const device::StepRecord& step : core.observer.steps) {
+      told.gaps.push_back(step.end - before);
+      before = step.end;
+    }
+    told.constrained = other->tokens;
+    told.asked = core.masks != nullptr ? core.masks->made() : 0;
+    return told;
+  };
+  const Told free = run(false, nullptr);
+  const Told at_once = run(true, nullptr);
+  const Told late = run(true, Always(Milliseconds(3)));
+  EXPECT_EQ(at_once.last_tokens, free.last_tokens);
+  EXPECT_EQ(late.bits, free.bits);
+  EXPECT_EQ(late.constrained, at_once.constrained);
+  EXPECT_GT(late.waited, 20);
+  EXPECT_GT(late.asked, 20);
+  // The others have a token in every step as before, and steps without the late row are shorter.
+  for (size_t i = 0; i < late.last_tokens.size(); ++i) {
+    EXPECT_LE(late.last_tokens[i], free.last_tokens[i]);
+  }
+  for (size_t i = 0; i < 50; ++i) {
+    EXPECT_LE(late.gaps[i], free.gaps[i]) << i;
+  }
+}
+
+enum class Trouble { kNone, kPreemption, kDeath, kLostPages, kDrain, kCancel };
+
+class SameTextHoweverLate
+    : public LateMasksScenarios,
+      public ::testing::WithParamInterface<std::tuple<Trouble, int32_t, int64_t>> {};
+
+struct Answers {
+  std::vector<std::vector<uint64_t>> bits;
+  int64_t preempted = 0;
+  int64_t migrated = 0;
+  int64_t drafts = 0;
+  int64_t asked = 0;
+  bool struck_while_waiting = false;
+};
+
+TEST_P(SameTextHoweverLate, IsAnswered) {
+  const auto [trouble, max_drafts, delay] = GetParam();
+  const auto run = [&, trouble = trouble, max_drafts = max_drafts](LateMasks::Delay masks_come,
+                                                                   bool struck) {
+    TinyOptions options{.devices = 2};
+    options.scheduler.max_drafts = max_drafts;
+    options.scheduler.routing = scheduler::RoutePolicy::kLeastLoaded;
+    options.masks_come = std::move(masks_come);
+    if (struck && trouble == Trouble::kPreemption) {
+      options.devices = 1;
+      options.kv_blocks = 26;
+      options.scheduler.join = scheduler::JoinPolicy::kPromptFits;
+    }
+    TinyCore core(*model_, options);
+    const auto heavy = Fresh(kHeavy);
+    const auto light = Fresh(R"({"type": "string", "maxLength": 60})", /*first=*/true);
+    std::vector<std::shared_ptr<SinkLog>> logs;
+    for (uint64_t i = 0; i < 6; ++i) {
+      logs.push_back(core.Submit({.prompt = Prompt(i, 14),
+                                  .max_tokens = 60,
+                                  .seed = 30 + i,
+                                  .constraint = i == 0       ? nullptr
+                                                : i % 2 == 0 ? light
+                                                             : heavy})[0]);
+    }
+    // Each choice is where the others are now and then: they wait for one mask together.
+    core.Submit({.prompt = Prompt(9, 8), .max_tokens = 40, .n = 3, .constraint = heavy});
+    const RequestId first_choice = core.ids[0];
+    Answers answers;
+    int64_t events = 0;
+    bool strike = struck && trouble != Trouble::kNone && trouble != Trouble::kPreemption;
+    while (core.loop.RunOne()) {
+      core.scheduler->CheckInvariants();
+      CHECK_LT(++events, 1'000'000);
+      const std::vector<scheduler::RequestStatus> all = core.scheduler->Requests(100);
+      const bool waits = std::any_of(all.begin(), all.end(), [](const auto& request) {
+        return request.wait == WaitReason::kMask && request.record.device == DeviceId{0};
+      });
+      if (strike && core.observer.tokens > 80 && waits) {
+        strike = false;
+        answers.struck_while_waiting = true;
+        switch (trouble) {
+          case Trouble::kDeath:
+            core.devices[0]->Kill();
+            // An idle device is not watched: say so, as an operator would.
+            CHECK(core.scheduler->FenceDevice(DeviceId{0}).ok());
+            break;
+          case Trouble::kLostPages:
+            CHECK(core.scheduler->LosePages(DeviceId{0}, {0, 1, 2, 3, 4, 5, 6, 7, 8}).ok());
+            break;
+          case Trouble::kDrain:
+            CHECK(core.scheduler->DrainDevice(DeviceId{0}, /*migrate=*/true).ok());
+            break;
+          case Trouble::kCancel:
+            for (uint64_t i = 0; i < 3; ++i) {
+              core.scheduler->Cancel(RequestId{first_choice.value + i});
+            }
+            break;
+          default:
+            break;
+        }
+      }
+    }
+    EXPECT_TRUE(core.scheduler->idle());
+    EXPECT_EQ(core.scheduler->Status().running[0], 0);
+    ExpectJoulesAddUp(core.observer, core.Metered());
+    for (const auto& log : logs) {
+      CHECK(log->end);
+      EXPECT_TRUE(scheduler::IsCompletion(log->end->outcome));
+      answers.bits.push_back(Bits(log->sampled));
+      answers.drafts += log->end->accepted_draft_tokens;
+    }
+    answers.preempted = core.observer.preempted;
+    answers.migrated = core.observer.migrated;
+    answers.asked = core.masks != nullptr ? core.masks->made() : 0;
+    return answers;
+  };
+  const Answers at_once = run(nullptr, /*struck=*/false);
+  const Answers late = run(Always(Nanoseconds(delay)), /*struck=*/true);
+  EXPECT_EQ(late.bits, at_once.bits);
+  EXPECT_GT(late.asked, 30);
+  EXPECT_EQ(late.drafts > 0, max_drafts > 0);
+  EXPECT_EQ(late.preempted > 0, trouble == Trouble::kPreemption);
+  EXPECT_EQ(late.migrated > 0, trouble == Trouble::kDeath || trouble == Trouble::kDrain);
+  EXPECT_EQ(late.struck_while_waiting,
+            trouble != Trouble::kNone && trouble != Trouble::kPreemption);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    LateMasks, SameTextHoweverLate,
+    ::testing::Combine(::testing::Values(Trouble::kNone, Trouble::kPreemption, Trouble::kDeath,
+                                         Trouble::kLostPages, Trouble::kDrain, Trouble::kCancel),
+                       ::testing::Values(0, 4),
+                       ::testing::Values(int64_t{1}, int64_t{700'000}, int64_t{20'000'000})));
+
+TEST_F(LateMasksScenarios, OneThatNeverComesEndsItsRequestAtTheTimeout) {
+  TinyOptions options;
+  options.scheduler.mask_timeout = Milliseconds(40);
+  options.masks_come = [](int64_t job) {
+    return job == 5 ? std::nullopt : std::optional(Microseconds(200));
+  };
+  TinyCore core(*model_, options);
+  const auto heavy =
+      core.Submit({.prompt = Prompt(1, 10), .max_tokens = 60, .constraint = Fresh(kHeavy)})[0];
+  const auto free = core.Submit({.prompt = Prompt(2, 10), .max_tokens = 200})[0];
+  while (!heavy->end) {
+    ASSERT_TRUE(core.loop.RunOne());
+    core.scheduler->CheckInvariants();
+  }
+  EXPECT_EQ(heavy->end->outcome, Outcome::kConstraint);
+  EXPECT_EQ(heavy->tokens.size(), 5u);
+  // Asked for at the last token, and from then on.
+  EXPECT_EQ(heavy->end->end - heavy->end->last_token, Milliseconds(40));
+  core.loop.Run();
+  EXPECT_EQ(free->end->outcome, Outcome::kLength);
+}
+
+TEST_F(LateMasksScenarios, OneThatIsGivenUpEndsAllWhoWaitForIt) {
+  TinyOptions options;
+  TinyCore plain(*model_, options);
+  LateMasks masks(&plain.loop, Always(Microseconds(100)), /*most_steps=*/3);
+  scheduler::SchedulerOptions own;
+  own.context = model_->config.context;
+  own.vocabulary = model_->config.vocabulary;
+  plain.scheduler = std::make_unique<scheduler::Scheduler>(&plain.loop, plain.devices, own,
+                                                           &plain.observer, &masks);
+  const auto logs = plain.Submit(
+      {.prompt = Prompt(1, 10), .max_tokens = 60, .n = 3, .constraint = Fresh(kHeavy)});
+  plain.loop.Run();
+  for (const auto& log : logs) {
+    EXPECT_EQ(log->end->outcome, Outcome::kConstraint);
+    EXPECT_TRUE(log->tokens.empty());
+  }
+  EXPECT_LE(masks.made(), 3);
+  EXPECT_TRUE(plain.scheduler->idle());
+}
+
+TEST_F(LateMasksScenarios, RequestsAtOnePlaceWaitForOneMask) {
+  const auto asked = [&](int n) {
+    TinyOptions options;
+    options.masks_come = Always(Milliseconds(3));
+    TinyCore core(*model_, options);
+    for (int i = 0; i < n; ++i) {
+      core.Submit({.prompt = Prompt(1, 10),
+                   .max_tokens = 30,
+                   .seed = 1,
+                   .constraint = i == 0 ? first_ = Fresh(kHeavy) : first_});
+    }
+    core.loop.Run();
+    return core.masks->made();
+  };
+  const int64_t one = asked(1);
+  EXPECT_GT(one, 10);
+  EXPECT_EQ(asked(6), one);
+}
+
+TEST_F(LateMasksScenarios, OneThatComesWhenAllIsOverIsForgotten) {
+  TinyOptions options;
+  options.masks_come = Always(Milliseconds(100));
+  TinyCore core(*model_, options);
+  const auto log =
+      core.Submit({.prompt = Prompt(1, 10), .max_tokens = 60, .constraint = Fresh(kHeavy)})[0];
+  while (core.scheduler->Explain(core.ids[0])->wait != WaitReason::kMask) {
+    ASSERT_TRUE(core.loop.RunOne());
+  }
+  core.scheduler->Cancel(core.ids[0]);
+  EXPECT_EQ(log->end->outcome, Outcome::kCancelled);
+  core.scheduler.reset();
+  core.loop.Run();
+}
+
+}  // namespace
+}  // namespace scoville::tests
