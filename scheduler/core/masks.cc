@@ -24,7 +24,24 @@ void Scheduler::Impl::AskForMask(LiveRequest* live) {
   mask_jobs_.at(live->mask_job).waiting.push_back(id);
   live->mask_asked = loop_->Now();
   live->mask_timer = loop_->RunAt(loop_->Now() + options_.mask_timeout, EventClass::kTimer,
-                                  id.value, [this, id] { Cancel(id, Outcome::kConstraint); });
+                                  id.value, [this, id] { OnMaskTimeout(id); });
+}
+
+void Scheduler::Impl::OnMaskTimeout(RequestId id) {
+  // It may come still, but whoever asks for it from now on has it made anew.
+  LeaveMaskJob(Find(id)->mask_job);
+  Cancel(id, Outcome::kConstraint);
+}
+
+// Nobody joins it any more.
+void Scheduler::Impl::LeaveMaskJob(uint64_t number) {
+  const MaskJob& job = mask_jobs_.at(number);
+  const absl::Span<const int32_t> place = job.state.place();
+  const auto at =
+      mask_job_at_.find({job.constraint, std::vector<int32_t>(place.begin(), place.end())});
+  if (at != mask_job_at_.end() && at->second == number) {
+    mask_job_at_.erase(at);
+  }
 }
 
 // It has moved on.
@@ -53,12 +70,10 @@ uint64_t Scheduler::Impl::MaskJobFor(const LiveRequest& live, const model::Const
 }
 
 void Scheduler::Impl::OnMask(uint64_t number, std::optional<model::TokenMask> mask) {
+  LeaveMaskJob(number);
   const auto found = mask_jobs_.find(number);
-  CHECK(found != mask_jobs_.end());
   const MaskJob job = std::move(found->second);
   mask_jobs_.erase(found);
-  const absl::Span<const int32_t> place = job.state.place();
-  mask_job_at_.erase({job.constraint, std::vector<int32_t>(place.begin(), place.end())});
   if (mask) {
     job.state.KeepMask(*mask);
   }

@@ -255,6 +255,8 @@ class Scheduler::Impl {
   void ForgetMask(LiveRequest* live);
   uint64_t MaskJobFor(const LiveRequest& live, const model::ConstraintState& state);
   void OnMask(uint64_t job, std::optional<model::TokenMask> mask);
+  void OnMaskTimeout(RequestId id);
+  void LeaveMaskJob(uint64_t job);
   // Of so many guesses, those that the constraint allows and whose masks are at hand.
   int64_t GuessesWithMasks(LiveRequest* live, absl::Span<const int32_t> guesses);
   static void ShowMasks(LiveRequest* live, int64_t count);

@@ -108,6 +108,30 @@ TEST(PlannerTest, PausedRowsKeepTheirPlaceButComputeNothing) {
   EXPECT_EQ(plan.rows[0].row, 1);
 }
 
+TEST(PlannerTest, ARowThatWaitsForAMomentComputesNothingAndGoesNoSooner) {
+  std::vector<RowView> rows = {Decode(20, 2), Decode(33, 2), Decode(5, 1)};
+  rows[0].waits = true;
+  const StepPlan plan = PlanStep(rows, {512, 0, 16});
+  EXPECT_EQ(plan.preempted, (std::vector<int32_t>{2}));
+  ASSERT_EQ(plan.rows.size(), 1u);
+  EXPECT_EQ(plan.rows[0].row, 1);
+}
+
+TEST(PlannerTest, BehindOneThatCannotBeComputedNoTwoWaitForEachOther) {
+  // Rows 1 and 2 need a block each, and each of them is sure to end soon.
+  std::vector<RowView> rows = {Decode(20, 2), Decode(33, 2), Decode(17, 1)};
+  rows[0].blocks_exclusive = 0;
+  rows[1].left = rows[2].left = 2;
+  for (const bool paused : {false, true}) {
+    rows[0].paused = paused;
+    rows[0].waits = !paused;
+    const StepPlan plan = PlanStep(rows, {512, 0, 16});
+    EXPECT_EQ(plan.preempted, (std::vector<int32_t>{2}));
+    ASSERT_EQ(plan.rows.size(), 1u);
+    EXPECT_EQ(plan.rows[0].row, 1);
+  }
+}
+
 // What any plan must satisfy, over random views.
 TEST(PlannerTest, PlansAreFeasibleAndTheFirstRowAlwaysAdvances) {
   for (uint64_t seed = 1; seed <= 2'000; ++seed) {

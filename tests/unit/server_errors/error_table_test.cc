@@ -93,6 +93,10 @@ TEST(ServiceError, EndsCarryWhatWasSpent) {
   // The client's doing, and nothing to try again: OpenAI's clients would after any 5xx.
   EXPECT_EQ(slow.row().http_status, 499);
   EXPECT_EQ(slow.retry_after, Duration());
+  const ServiceError costly = ErrorOfEnd(EndedWith(Outcome::kConstraint, 3));
+  EXPECT_EQ(costly.reason, ErrorReason::kConstraintTooCostly);
+  EXPECT_NE(costly.message.find("ask for less"), std::string::npos);
+  EXPECT_EQ(costly.retry_after, Duration());
   EXPECT_EQ(ErrorOfEnd(EndedWith(Outcome::kInternal, 0)).reason, ErrorReason::kInternal);
   EXPECT_EQ(ErrorOfEnd(EndedWith(Outcome::kCancelled, 0)).reason, ErrorReason::kCancelled);
   EXPECT_EQ(ErrorOfEnd(EndedWith(Outcome::kDraining, 1)).reason, ErrorReason::kServerDraining);
