@@ -143,13 +143,13 @@ class CompletionCall final : public StreamReader {
     const std::string id = built->output.request_id;
     PostAside(&shared_->workers->constraints, kConstraintWeight, id,
               [this, built = std::move(built)]() mutable {
-                std::optional<ServiceError> error;
+                std::optional<ServiceError> failure;
                 if (!abandoned()) {
-                  error = CompileFor(deployment_->constraints(), built.get(),
-                                     [this] { return abandoned(); });
+                  failure = CompileFor(deployment_->constraints(), built.get(),
+                                       [this] { return abandoned(); });
                 }
-                GoOnHere([this, error = std::move(error), built = std::move(built)] {
-                  OnBuilt(error, built.get());
+                GoOnHere([this, failure = std::move(failure), built = std::move(built)] {
+                  OnBuilt(failure, built.get());
                 });
               });
   }

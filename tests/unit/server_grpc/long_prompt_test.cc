@@ -175,13 +175,13 @@ TEST(LongPromptBurst, IsRefusedByItsBytesBeforeItIsTokenised) {
   options.max_queued_bytes = Bytes(kFit * (kPrompt + 1024));
   ServerFixture f(std::move(options));
   std::promise<void> go;
-  ASSERT_TRUE(f.worker->Post(Bytes(), [done = go.get_future().share()] { done.wait(); }));
+  ASSERT_TRUE(f.workers->prompts.Post(Bytes(), [done = go.get_future().share()] { done.wait(); }));
   std::vector<std::future<Answer>> waiting;
   for (size_t i = 0; i < kFit; ++i) {
     waiting.push_back(std::async(std::launch::async,
                                  [&] { return Generate(f.completions.get(), Prompt(kPrompt)); }));
   }
-  for (int i = 0; i < 1000 && f.worker->waiting() < Bytes(kFit * kPrompt); ++i) {
+  for (int i = 0; i < 1000 && f.workers->prompts.waiting() < Bytes(kFit * kPrompt); ++i) {
     std::this_thread::sleep_for(milliseconds(5));
   }
   const Bytes held = f.hub->bytes()->booked();
@@ -192,7 +192,7 @@ TEST(LongPromptBurst, IsRefusedByItsBytesBeforeItIsTokenised) {
     EXPECT_GT(RetryOf(refused.status), Duration());
     EXPECT_GT(NumberOf(refused.status, "needed"), NumberOf(refused.status, "limit"));
     ASSERT_EQ(f.hub->bytes()->booked(), held) << "nothing of it stays";
-    ASSERT_EQ(f.worker->waiting(), Bytes(kFit * kPrompt)) << "nor waits to be tokenised";
+    ASSERT_EQ(f.workers->prompts.waiting(), Bytes(kFit * kPrompt)) << "nor waits to be tokenised";
   }
   EXPECT_TRUE(Generate(f.completions.get(), Prompt(100)).status.ok()) << "small ones still fit";
   go.set_value();
