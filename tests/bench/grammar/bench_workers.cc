@@ -1,5 +1,5 @@
-// How long a prompt of a megabyte takes to be tokenised while a constraint compiles: behind it on
-// one worker, and on a worker of its own. tests/bench/grammar/README.md.
+// How long a prompt of a megabyte takes to be tokenised while eight constraints compile: behind
+// them on one worker, and on a worker of its own. tests/bench/grammar/README.md.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -21,6 +21,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kRounds = 5;
+constexpr int kConstraints = 8;
 
 double MillisecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
@@ -48,10 +49,12 @@ void Run(const model::Tokenizer& tokenizer) {
       server::BackgroundWorkers workers(Bytes(64 << 20));
       std::promise<double> compiled, tokenised;
       const auto posted = Clock::now();
-      workers.constraints.Post(Bytes(), [&] {
-        CHECK(model::CompileConstraint(slow, index, {}).ok());
-        compiled.set_value(MillisecondsSince(posted));
-      });
+      for (int i = 1; i <= kConstraints; ++i) {
+        workers.constraints.Post(Bytes(), [&, i] {
+          CHECK(model::CompileConstraint(slow, index, {}).ok());
+          if (i == kConstraints) compiled.set_value(MillisecondsSince(posted));
+        });
+      }
       (own ? workers.prompts : workers.constraints).Post(Bytes(), [&] {
         CHECK(!tokenizer.Encode(text).tokens.empty());
         tokenised.set_value(MillisecondsSince(posted));
