@@ -159,6 +159,13 @@ void Scheduler::Impl::PlaceWaiting() {
   placing_ = false;
 }
 
+// Of the time that it has until its first token should be there; never without a target.
+bool Scheduler::Impl::HalfItsTimeIsGone(const LiveRequest& live) const {
+  const TimePoint due = FirstTokenDue(live, options_.ttft_target);
+  const TimePoint arrival = live.record.arrival;
+  return due != TimePoint::Max() && loop_->Now() - arrival >= (due - arrival) / 2;
+}
+
 // Walks the first of the queue once, past at most look_ahead that do not fit. True if something was
 // placed.
 bool Scheduler::Impl::PlaceOnce() {
@@ -197,7 +204,10 @@ bool Scheduler::Impl::PlaceOnce() {
       if (AskForRoom(live)) {
         return false;  // what becomes free is the head's: nobody looks past it in this walk
       }
-      if (live->passed >= options_.max_passes) {
+      // Nobody is passed until he is late. Where some are, the pool is asked for more than it can
+      // do, and more are in time if the largest is not waited for.
+      const bool hurries = waiting_.late() == 0 && HalfItsTimeIsGone(*live);
+      if (hurries || live->passed >= options_.max_passes) {
         collecting = CollectingDevice(*live);
       }
     }
@@ -272,9 +282,7 @@ bool Scheduler::Impl::AskForRoom(LiveRequest* live) {
   if (lower == 0 || leaving_ > 0 || options_.victims != VictimPolicy::kLeastCost) {
     return false;  // nobody to ask, or somebody is on the way out
   }
-  const TimePoint due = FirstTokenDue(*live, options_.ttft_target);
-  if (due != TimePoint::Max() &&
-      loop_->Now() < live->record.arrival + (due - live->record.arrival) / 2) {
+  if (FirstTokenDue(*live, options_.ttft_target) != TimePoint::Max() && !HalfItsTimeIsGone(*live)) {
     return false;  // somebody may end in time, and no work need be thrown away
   }
   if (asked_at_step_ == steps_) {

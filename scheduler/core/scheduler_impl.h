@@ -168,6 +168,7 @@ class Scheduler::Impl {
   void PlaceWaiting();
   bool PlaceOnce();
   void PlaceSoon();
+  bool HalfItsTimeIsGone(const LiveRequest& live) const;
   bool MayBePlaced(const LiveRequest& live) const;
   // The device that takes it now, or kNowhere. `held_back` takes nothing; `only_empty`: nor do
   // devices on which something runs.

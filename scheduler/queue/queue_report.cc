@@ -74,6 +74,7 @@ void RequestQueue::CheckInvariants() const {
   int64_t used = 0;
   int64_t ageing = 0;
   int64_t becoming_late = 0;
+  int64_t late = 0;
   for (const Record& record : records_) {
     if (record.state == State::kUnused) {
       continue;
@@ -91,10 +92,12 @@ void RequestQueue::CheckInvariants() const {
     in_line[record.line] += InLine(record) ? 1 : 0;
     ageing += InLine(record) && Ages(record);
     becoming_late += MayBecomeLate(record);
+    late += WaitsLate(record);
   }
   CHECK_EQ(used, static_cast<int64_t>(slots_.size()));
   CHECK_EQ(used + static_cast<int64_t>(free_.size()), static_cast<int64_t>(records_.size()));
   CHECK_EQ(ageing, static_cast<int64_t>(ageing_.size()));
+  CHECK_EQ(late, late_);
   CHECK_EQ(becoming_late, static_cast<int64_t>(becoming_late_.size()));
   QueueLoad total;
   for (size_t c = 0; c < kServiceClassCount; ++c) {

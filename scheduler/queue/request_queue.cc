@@ -117,6 +117,7 @@ void RequestQueue::Enter(const Record& record) {
   if (MayBecomeLate(record)) {
     becoming_late_.emplace(record.late_at, record.id);
   }
+  late_ += WaitsLate(record) ? 1 : 0;
 }
 
 // What was to happen to it while it waits.
@@ -127,6 +128,7 @@ void RequestQueue::Forget(const Record& record) {
   if (MayBecomeLate(record)) {
     becoming_late_.erase({record.late_at, record.id});
   }
+  late_ -= WaitsLate(record) ? 1 : 0;
 }
 
 void RequestQueue::Leave(const Record& record) {
@@ -302,6 +304,7 @@ void RequestQueue::MakeLate(uint64_t id) {
     becoming_late_.erase({record.late_at, id});
     lines_[record.line].MakeLate(FlowOf(record), WaitingOf(record));
     record.late = 1;
+    ++late_;
   }
 }
 

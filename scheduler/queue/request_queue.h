@@ -160,6 +160,8 @@ class RequestQueue {
   // It was never taken, is late, and it is not its turn: it should take what others do not need.
   bool Behind(uint64_t id) const;
 
+  int64_t late() const { return late_; }  // in the lines and never taken
+
   bool Held(uint64_t id) const;  // Precondition: it is known
 
   bool empty() const { return total_.requests == held_; }  // nothing in the lines
@@ -238,6 +240,9 @@ class RequestQueue {
   }
   void Enter(const Record& record);  // into its line
   void Leave(const Record& record);  // out of its line
+  static bool WaitsLate(const Record& record) {
+    return InLine(record) && record.state == State::kFresh && record.late != 0;
+  }
   void Forget(const Record& record);
   void Count(const Record& record, bool comes);
   void CheckRecord(const Record& record) const;
@@ -255,6 +260,7 @@ class RequestQueue {
   absl::flat_hash_map<uint64_t, uint32_t> slots_;
   std::vector<Record> records_;
   std::vector<uint32_t> free_;
+  int64_t late_ = 0;
   absl::btree_set<std::pair<TimePoint, uint64_t>> ageing_;
   absl::btree_set<std::pair<TimePoint, uint64_t>> becoming_late_;
 };

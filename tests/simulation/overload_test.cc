@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -117,6 +118,30 @@ TEST(OverloadScenarios, WithinCapacityNobodyIsLateAndTheOrderIsTheSame) {
     EXPECT_EQ(ours.ended[i].id, kept.ended[i].id);
     EXPECT_EQ(ours.ended[i].first_token, kept.ended[i].first_token);
   }
+}
+
+// A request that needs three quarters of the blocks, and small ones that could pass it for ever.
+TEST(OverloadScenarios, NobodyIsPassedUntilHeIsLate) {
+  CoreOptions options{.kv_blocks = 64, .ttft_target = Milliseconds(60)};
+  options.scheduler.max_passes = 1'000;
+  Core core(options);
+  std::shared_ptr<SinkLog> large;
+  for (int i = 0; i < 400; ++i) {
+    core.loop.RunUntil(TimePoint() + Microseconds(1300) * i);
+    core.scheduler->Submit(core.NewRequest(100, 20));
+    if (i == 40) {
+      large = std::make_shared<SinkLog>();
+      core.scheduler->Submit(core.NewRequest(760, 4, large));
+    }
+  }
+  core.loop.Run();
+  int64_t passed = 0;
+  for (const RequestRecord& record : core.observer.ended) {
+    passed += record.arrival > large->end->arrival && record.scheduled < large->end->scheduled;
+    EXPECT_LE(record.first_token - record.arrival, Milliseconds(60)) << record.id.value;
+  }
+  EXPECT_GT(passed, 2) << "others went by as long as there was time";
+  EXPECT_GE(large->end->scheduled - large->end->arrival, Milliseconds(20));
 }
 
 // Four rows of a lower class fill the device's slots.

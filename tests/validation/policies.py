@@ -41,6 +41,9 @@ ABLATIONS = {
     "ours, no fairness": "TARGETS, fairness: {enabled: false}",
     "ours, no step target": "ttft_target: TTFT",
     "ours, late in place": "TARGETS, late_share: 0",
+    "ours, every gap held": "TARGETS, lend_slack: false",
+    "ours, all it may need kept": "TARGETS, join: reserve",
+    "ours, no prefix cache": "TARGETS | prefix_cache: false",  # of the pool
     "ours, no refusals": "TARGETS, refuse_hopeless: false",
 }
 TENANTS = (
@@ -70,7 +73,8 @@ TRACES = {
 
 def run(options, folder, trace, speed, preset, seed, tenants):
     spec = TRACES[trace] | {k: v for k, v in (("ttft", options.ttft), ("itl", options.itl)) if v}
-    scheduler = preset.replace("TARGETS", "ttft_target: TTFT, itl_target: ITL")
+    rules, _, pool = preset.partition(" | ")
+    scheduler = rules.replace("TARGETS", "ttft_target: TTFT, itl_target: ITL")
     scheduler = scheduler.replace("TTFT", spec["ttft"]).replace("ITL", spec["itl"])
     workload = spec["workload"].replace("FILE", str(getattr(options, trace)))
     scenario = folder / "scenario.yaml"
@@ -78,7 +82,7 @@ def run(options, folder, trace, speed, preset, seed, tenants):
         f"""name: policies
 seed: {seed}
 model: {{card: llama-3.1-8b}}
-pool: {{executor: synthetic, {spec["pool"]}}}
+pool: {{executor: synthetic, {spec["pool"]}{", " + pool if pool else ""}}}
 scheduler:
   {{max_running: 256, max_step_tokens: 2048, max_queued_requests: 100000, max_queued_tokens: 1000000000, {scheduler}}}
 workload: {{requests: {options.requests}, trace_speed: {speed}, {workload}{f", tenants: {TENANTS}" if tenants else ""}}}

@@ -82,8 +82,7 @@ class Decodes {
       return static_cast<int64_t>(scheduler::PlanStep(rows, limits_).rows.size());
     });
     ReportNanoseconds("fit_step_" + n, 1'000, [&](int64_t) {
-      const scheduler::FittedStep step =
-          scheduler::FitStep(
+      const scheduler::FittedStep step = scheduler::FitStep(
           pool_.devices.front().get(), running_, limits_, options_, lengths_, loop_.Now());
       return static_cast<int64_t>(step.plan.rows.size());
     });

@@ -248,7 +248,9 @@ TEST(RequestQueueTest, LateOnesStandBehindAndHaveATurn) {
   }
   queue.Age(TimePoint(89));
   EXPECT_THAT(Order(queue), ElementsAre(1, 2, 3, 4, 5, 6, 7, 8));
+  EXPECT_EQ(queue.late(), 0);
   queue.Age(TimePoint(180));  // 1 and 2 are late
+  EXPECT_EQ(queue.late(), 2);
   EXPECT_THAT(Order(queue), ElementsAre(3, 4, 1, 5, 6, 2, 7, 8));
   queue.MakeLate(8);
   EXPECT_THAT(Order(queue), ElementsAre(3, 4, 1, 5, 6, 2, 7, 8));
@@ -260,6 +262,7 @@ TEST(RequestQueueTest, LateOnesStandBehindAndHaveATurn) {
   EXPECT_EQ(queue.rank_of(1), 0);
   const RankKey key = queue.Take(1);
   EXPECT_TRUE(key.late);
+  EXPECT_EQ(queue.late(), 2);  // 2 and 8
   EXPECT_THAT(Order(queue), ElementsAre(5, 6, 2, 7, 8));
   // What was taken goes on before all that was not.
   queue.Restore(1, key);
