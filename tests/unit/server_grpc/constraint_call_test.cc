@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <future>
 #include <map>
 #include <regex>
@@ -99,6 +100,31 @@ TEST_F(ConstraintCallTest, WhatIsWrongIsNamedWithItsPlace) {
   answer = Generate(f.completions.get(), request);
   EXPECT_EQ(FieldOf(answer.status), "constraint.regex");
   EXPECT_THAT(answer.status.error_message(), HasSubstr("ask for less"));
+  EXPECT_TRUE(f.ReturnsToBaseline());
+}
+
+TEST_F(ConstraintCallTest, NoPromptWaitsForOneToBeCompiled) {
+  std::promise<void> go;
+  const std::shared_future<void> may_go(go.get_future());
+  ASSERT_TRUE(f.workers->constraints.Post(Bytes(), [may_go] { may_go.wait(); }));
+  auto constrained = std::async(std::launch::async, [&] {
+    v1::GenerateRequest request = Request();
+    request.mutable_constraint()->set_regex("[a-c]{4}");
+    return Generate(f.completions.get(), request);
+  });
+  const auto waits = [&] { return f.workers->constraints.waiting() > Bytes(); };
+  for (int i = 0; i < 1000 && !waits(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  ASSERT_TRUE(waits());
+  // Text that is tokenised on the other worker: its length is known, and told, meanwhile.
+  v1::GenerateRequest request = Request();
+  request.set_text(std::string(64 << 10, 'x'));
+  EXPECT_EQ(ReasonOf(Generate(f.completions.get(), request).status), "CONTEXT_LENGTH_EXCEEDED");
+  EXPECT_EQ(constrained.wait_for(std::chrono::milliseconds(0)), std::future_status::timeout);
+  go.set_value();
+  const Answer answer = constrained.get();
+  EXPECT_TRUE(answer.status.ok()) << answer.status.error_message();
   EXPECT_TRUE(f.ReturnsToBaseline());
 }
 

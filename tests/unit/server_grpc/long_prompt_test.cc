@@ -89,27 +89,6 @@ TEST_F(LongPromptTest, ShortCallsDoNotWaitForIt) {
   EXPECT_TRUE(f.ReturnsToBaseline());
 }
 
-TEST_F(LongPromptTest, NoneWaitsForAConstraintToBeCompiled) {
-  std::promise<void> go;
-  const std::shared_future<void> may_go(go.get_future());
-  ASSERT_TRUE(f.workers->constraints.Post(Bytes(), [may_go] { may_go.wait(); }));
-  auto constrained = std::async(std::launch::async, [&] {
-    v1::GenerateRequest request = Prompt(kLong);
-    request.mutable_constraint()->set_regex("[a-c]{4}");
-    return Generate(f.completions.get(), request);
-  });
-  const auto waits = [&] { return f.workers->constraints.waiting() > Bytes(); };
-  for (int i = 0; i < 1000 && !waits(); ++i) std::this_thread::sleep_for(milliseconds(5));
-  ASSERT_TRUE(waits());
-  EXPECT_TRUE(Generate(f.completions.get(), Prompt(kLong)).status.ok());
-  EXPECT_EQ(constrained.wait_for(milliseconds(0)), std::future_status::timeout);
-  go.set_value();
-  // Built on one worker and compiled on the other.
-  const Answer answer = constrained.get();
-  EXPECT_TRUE(answer.status.ok()) << answer.status.error_message();
-  EXPECT_TRUE(f.ReturnsToBaseline());
-}
-
 TEST_F(LongPromptTest, CancelAndDeadlineEndItWhileItWaits) {
   Block();
   grpc::ClientContext cancelled;
