@@ -104,7 +104,10 @@ struct SchedulerOptions {
   Duration prefix_ttl{};
   std::string model_id{};     // what a prefix belongs to, with the tenant
   uint64_t cache_secret = 0;  // nobody outside can name a prefix without it
-  int32_t max_drafts = 0;     // tokens guessed ahead per sequence and step; zero: none
+  // A request waits for one that is computing the beginning of its prompt, where that is sooner
+  // than computing it itself; false: blocks are shared once they are computed, and no sooner.
+  bool promised_prefixes = true;
+  int32_t max_drafts = 0;  // tokens guessed ahead per sequence and step; zero: none
 
   // A step that takes this many times its predicted time, and at least `least_patience`, is given
   // up with its device.
@@ -136,7 +139,7 @@ enum class WaitReason : uint8_t {
   kBudget,    // the step's token budget went to older rows
   kDevice,    // its device's step under way began without it
   kClient,    // its reader is behind
-  kLeader,    // another choice of the same request computes the prompt first
+  kLeader,    // another request computes its prompt, or the beginning of it
   kFairness,  // other tenants are ahead
   kTransfer,  // its KV is on its way from host memory
   kMask,      // what its constraint allows next is being computed
@@ -182,6 +185,7 @@ struct PoolStatus {
   std::vector<int32_t> running;      // per device
   int64_t waiting = 0;
   std::array<int64_t, kServiceClasses> waiting_by_class{};
+  int64_t following = 0;  // of those that wait: for a prompt that another computes
   int64_t paused = 0;
   int64_t preemptions = 0;
   int64_t migrations = 0;

@@ -94,6 +94,7 @@ absl::Status ReadPolicies(const YamlMap& map, scheduler::SchedulerOptions* optio
   RETURN_IF_ERROR(ReadEnum(map, "victims", scheduler::VictimPolicyNames(), &options->victims));
   RETURN_IF_ERROR(ReadSmall(map, "max_preemptions", {0, 1'000'000}, &options->max_preemptions));
   RETURN_IF_ERROR(ReadDuration(map, "prefix_ttl", &options->prefix_ttl));
+  RETURN_IF_ERROR(map.Read("promised_prefixes", &options->promised_prefixes));
   RETURN_IF_ERROR(ReadSmall(map, "max_drafts", {0, 64}, &options->max_drafts));
   RETURN_IF_ERROR(ReadSmall(map, "patience", {2, 1'000'000}, &options->patience));
   const std::vector<std::string> classes = scheduler::ServiceClassNames();

@@ -104,6 +104,7 @@ void Scheduler::Impl::DropLostPages(DeviceSlot& slot) {
     live->computed = std::min(live->computed, intact * block);
     CountPrompt(*live, 1);
     live->published = std::min(live->published, intact);
+    PromiseBlocks(live);
     if (live->last_token > LargestTokens(slot) || !live->table.Grow(live->known())) {
       Migrate(live, slot);
     }

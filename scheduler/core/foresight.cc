@@ -7,12 +7,13 @@
 namespace scoville::scheduler {
 
 void Scheduler::Impl::Foresee(const LiveRequest& live, int64_t expected_output, int32_t device,
-                              DeviceView* view) const {
+                              DeviceView* view, const Following* following) const {
   const DeviceSlot& slot = devices_[static_cast<size_t>(device)];
   const device::DevicePower& power = slot.device->power();
   const device::BlockPool& kv = slot.device->kv();
   const int decode = static_cast<int>(device::StepRole::kDecode);
-  const int64_t running = static_cast<int64_t>(slot.running.size());
+  // Those that wait for a prompt there will run there, as far as can be foreseen.
+  const int64_t running = static_cast<int64_t>(slot.running.size()) + slot.followers;
   view->cached_blocks_hit = HitBlocks(live, slot);
   view->parked = slot.device->parked();
   // Decodes as if all of them read what is in use now and what the request brings.
@@ -32,16 +33,17 @@ void Scheduler::Impl::Foresee(const LiveRequest& live, int64_t expected_output, 
 
   // Prompts ahead of it on the device and its own go in chunks beside those decodes; a chunk is
   // what the step's budget allows, or what the decodes' target leaves of it.
-  const int64_t own =
-      std::max<int64_t>(1, live.known() - view->cached_blocks_hit * kv.block_size());
-  const int64_t pending = own + slot.prefill_left;
+  const int64_t had = following != nullptr ? following->blocks : view->cached_blocks_hit;
+  const int64_t own = std::max<int64_t>(1, live.known() - had * kv.block_size());
+  const int64_t pending = own + slot.prefill_left + slot.follow_left;
   const int64_t most = std::max<int64_t>(1, options_.max_step_tokens - steady.tokens[decode]);
   const int64_t chunk = std::min(most, pending);
   device::StepShape mixed = steady;
   mixed.Add(device::SequenceWork{device::StepRole::kPrefill, 0, chunk, 1, 0}, slot.device->rules());
   Duration chunk_step = paced(power.SustainedStep(mixed));
   const auto steps_for = [&](int64_t tokens) { return (tokens + most - 1) / most; };
-  int64_t steps = steps_for(pending);
+  // Behind its leader stand those that wait for it as well, not the prompts of others.
+  int64_t steps = steps_for(following != nullptr ? own + slot.follow_left : pending);
   const Duration target = options_.itl_target;
   // Prompts that would be late get whole chunks, as long as the decodes can lend the time.
   const bool lent = options_.lend_slack && options_.ttft_target > Duration();
@@ -53,6 +55,9 @@ void Scheduler::Impl::Foresee(const LiveRequest& live, int64_t expected_output, 
   const Duration busy = slot.device->busy() ? step : Duration();
   view->wake_time = view->parked ? power.wake_time() : Duration();
   view->first_token = chunk_step * steps + busy + view->wake_time;
+  if (following != nullptr) {
+    view->first_token += WaitForLeader(slot, *following, chunk_step, most);
+  }
   view->prefill_time = chunk_step * steps_for(own);
   view->queue = view->first_token - view->prefill_time - view->wake_time;
   view->step_with = step;

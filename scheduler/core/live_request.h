@@ -56,8 +56,24 @@ struct LiveRequest {
   int64_t published = 0;                  // blocks of the table that the prefix cache knows
   device::BlockTable table;               // empty while queued
   bool running = false;                   // on record.device; else in the queue
-  bool waits_for_leader = false;          // neither
-  bool in_step = false;                   // the device may still write its blocks
+  bool waits_for_leader = false;          // as a choice of a group: held in the queue
+  // Blocks that it has promised on its device: those of `hashes` below this that are not published.
+  int64_t promised = 0;
+  // Requests that wait until so many of its blocks are published, or it leaves the device.
+  struct Follower {
+    RequestId id;
+    int64_t blocks = 0;
+  };
+  std::vector<Follower> followers;
+  // While it waits for another's promise, held in the queue: whose, and what is left to compute
+  // then. The leader stands there afterwards with what it had computed: it is followed again only
+  // if it has got on since.
+  bool follows = false;
+  uint64_t leader = 0;
+  int64_t leader_computed = 0;
+  int64_t follow_rest = 0;
+  TimerId follow_timer;          // when waiting has cost as much as not waiting
+  bool in_step = false;          // the device may still write its blocks
   bool leaving = false;          // gives its place up when the step under way ends: evicted
   bool moving = false;           // likewise, to another device
   std::optional<Outcome> dying;  // ends with this when the step under way ends

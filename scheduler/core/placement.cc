@@ -41,6 +41,9 @@ void Scheduler::Impl::Book(DeviceSlot& slot) {
   booking.running = static_cast<int32_t>(slot.running.size());
   booking.free_blocks = FreeFor(slot);
   booking.used_blocks = kv.num_blocks() - booking.free_blocks;
+  if (!booking.ready && slot.followers > 0) {
+    ReleaseFollowersOn(slot);  // they will not run there
+  }
   router_.Update(static_cast<int32_t>(index), booking);
   const TimePoint parks_at = booking.parked ? TimePoint::Max() : slot.device->ParksAt();
   if (parks_at != slot.parks_at) {
@@ -193,6 +196,9 @@ bool Scheduler::Impl::PlaceOnce() {
       waiting_.MakeLate(id);
       return true;
     }
+    if (Follow(live, chosen)) {
+      return true;
+    }
     if (chosen >= 0 && Place(live, devices_[static_cast<size_t>(chosen)])) {
       if (head != nullptr) {
         head->passed += 1;
@@ -264,6 +270,7 @@ bool Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
   live->counted_pinned = live->pinned;
   AskForMask(live);
   slot.pinned_rows += live->pinned ? 1 : 0;
+  PromiseBlocks(live);
   LoadFromHost(live, slot);
   CountPrompt(*live, 1);
   router_.Booked(static_cast<int32_t>(slot.device->id().value), loop_->Now());

@@ -127,6 +127,7 @@ void Scheduler::Impl::Publish(LiveRequest* live) {
   }
   const int64_t block = BlockSize();
   const int64_t full = std::min(live->computed, live->known()) / block;
+  const int64_t from = live->published;
   const absl::Span<const int32_t> tokens = live->tokens;
   while (live->published < full) {
     const size_t i = static_cast<size_t>(live->published);
@@ -136,10 +137,11 @@ void Scheduler::Impl::Publish(LiveRequest* live) {
           parent, tokens.subspan(i * static_cast<size_t>(block), static_cast<size_t>(block))));
     }
     if (!live->table.Publish(live->published, live->hashes[i])) {
-      return;
+      break;
     }
     ++live->published;
   }
+  KeepPromises(live, from, live->published);
 }
 
 void Scheduler::Impl::TakeToken(LiveRequest* live, const model::SampledToken& token) {
@@ -214,6 +216,7 @@ void Scheduler::Impl::Retire(LiveRequest* live, Outcome outcome) {
     TakeOff(live, SlotOf(*live));
     leaving_ -= live->leaving || live->moving ? 1 : 0;
   }
+  Unfollow(live);
   waiting_for_leaders_ -= live->waits_for_leader ? 1 : 0;
   waiting_.Remove(live->id());
   if (deadlines_.Contains(live->id())) {

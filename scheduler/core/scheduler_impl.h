@@ -1,9 +1,10 @@
 // The state and the steps of the scheduler; private to scheduler/. The contract is README.md.
 //
 // scheduler.cc: in and out. placement.cc: from the queue to devices. joining.cc: whether a device
-// can take it. foresight.cc: what a placement would cost. transfers.cc: blocks from host memory and
-// from other devices. stepping.cc: one step of a device. masks.cc: what constraints allow.
-// results.cc: what a step has brought, and the ends of requests. failures.cc: devices that are
+// can take it. foresight.cc: what a placement would cost. following.cc: waiting for another's
+// prompt. transfers.cc: blocks from host memory and from other devices. stepping.cc: one step of a
+// device. masks.cc: what constraints allow. results.cc: what a step has brought, and the ends of
+// requests. failures.cc: devices that are
 // lost, drained and return. power_shedding.cc: what the power budget asks of the work.
 // status_report.cc: what can be said of it all. self_check.cc: whether it agrees.
 //
@@ -27,6 +28,7 @@
 #include "device/device.h"
 #include "scheduler/admission.h"
 #include "scheduler/core/live_request.h"
+#include "scheduler/core/prefix_promises.h"
 #include "scheduler/forecast/drain_rate.h"
 #include "scheduler/forecast/output_lengths.h"
 #include "scheduler/forecast/overflow_forecast.h"
@@ -106,6 +108,8 @@ class Scheduler::Impl {
     std::vector<LiveRequest*> members;   // of the step under way: none ends before it
     int64_t pinned_rows = 0;             // of `running`
     int64_t prefill_left = 0;            // tokens that its prompts still need
+    int64_t followers = 0;               // requests that wait for its prompts
+    int64_t follow_left = 0;             // tokens that those will need
     std::optional<RankKey> next_decode;  // whose turn it is where a step holds not all decodes
     double token_ratio = 0.7;            // of JoinPolicy::kNewTokenRatio
     int64_t prefix_query_tokens = 0;     // prompts placed here first
@@ -131,6 +135,11 @@ class Scheduler::Impl {
     model::ConstraintState state;
     const model::CompiledConstraint* constraint;  // whose state it is
     std::vector<RequestId> waiting;
+  };
+  // A leader, and how many blocks of a prompt it will have computed.
+  struct Following {
+    LiveRequest* leader = nullptr;
+    int64_t blocks = 0;
   };
 
   LiveRequest* Find(RequestId id) const;
@@ -198,8 +207,9 @@ class Scheduler::Impl {
   Energy EnergyDelta(const LiveRequest& live, const DeviceSlot& slot, const DeviceView& view,
                      int64_t prompt_tokens) const;
   // `expected_output`: ExpectedOutput(live).
-  void Foresee(const LiveRequest& live, int64_t expected_output, int32_t device,
-               DeviceView* view) const;
+  // `following`: if it waits for that first.
+  void Foresee(const LiveRequest& live, int64_t expected_output, int32_t device, DeviceView* view,
+               const Following* following = nullptr) const;
   int64_t HitBlocks(const LiveRequest& live, const DeviceSlot& slot) const;
   bool Place(LiveRequest* live, DeviceSlot& slot);
   // Fetches from host memory what comes next of its prefix, where that beats computing it.
@@ -218,6 +228,30 @@ class Scheduler::Impl {
   bool AskForRoom(LiveRequest* live);
   // The device that a request that has been passed too often collects blocks on.
   int32_t CollectingDevice(const LiveRequest& live) const;
+
+  // following.cc
+  static int32_t IndexOf(const DeviceSlot& slot) {
+    return static_cast<int32_t>(slot.device->id().value);
+  }
+  // What it computes of its prompt on its device, from now on.
+  void PromiseBlocks(LiveRequest* live);
+  // It leaves its device: others compute what it has not.
+  void BreakPromises(LiveRequest* live);
+  // Its blocks below `published` can be found now.
+  void KeepPromises(LiveRequest* live, int64_t from, int64_t published);
+  Following FindLeader(const LiveRequest& live, const DeviceSlot& slot) const;
+  // True if it waits for another from now on rather than going to `chosen` (-1: no device has
+  // room).
+  bool Follow(LiveRequest* live, int32_t chosen);
+  std::vector<int32_t> WhereToFollow(const LiveRequest& live, int32_t chosen) const;
+  // For `patience` at most.
+  void StartFollowing(LiveRequest* live, const Following& following, Duration patience);
+  void ReleaseFollowers(LiveRequest* leader, int64_t published);
+  void ReleaseFollowersOn(DeviceSlot& slot);
+  void StopFollowing(LiveRequest* live);
+  void Unfollow(LiveRequest* live);
+  Duration WaitForLeader(const DeviceSlot& slot, const Following& following, Duration chunk_step,
+                         int64_t chunk) const;
 
   // stepping.cc
   void SchedulePlan(DeviceSlot& slot);
@@ -283,6 +317,7 @@ class Scheduler::Impl {
 
   // self_check.cc
   void CheckRequests() const;
+  void CheckPromises() const;
   void CheckSlot(const DeviceSlot& slot) const;
 
   EventLoop* const loop_;
@@ -296,6 +331,7 @@ class Scheduler::Impl {
   RequestQueue waiting_;
   DeadlineBook deadlines_;  // of what waits with a deadline
   Router router_;
+  PrefixPromises promises_;
   OutputLengths lengths_;
   std::vector<uint64_t> candidates_;  // reused
   std::array<int64_t, kServiceClasses> running_by_class_{};

@@ -12,6 +12,7 @@ void Scheduler::Impl::CheckInvariants() const {
   deadlines_.CheckInvariants();
   router_.CheckInvariants();
   CheckRequests();
+  CheckPromises();
   int64_t running = 0;
   int64_t prompt_tokens = 0;
   int64_t parking = 0;
@@ -40,7 +41,8 @@ void Scheduler::Impl::CheckRequests() const {
     CHECK(!(live->running && live->waits_for_leader));
     CHECK(waiting_.Contains(id));
     CHECK_EQ(waiting_.Waiting(id), !live->running);
-    CHECK_EQ(waiting_.Held(id), live->waits_for_leader);
+    CHECK(!(live->waits_for_leader && live->follows));
+    CHECK_EQ(waiting_.Held(id), live->waits_for_leader || live->follows);
     running[static_cast<size_t>(live->record.service_class)] += live->running ? 1 : 0;
     leaving += live->leaving || live->moving ? 1 : 0;
     paused += live->paused ? 1 : 0;
@@ -60,6 +62,49 @@ void Scheduler::Impl::CheckRequests() const {
   CHECK_EQ(paused, paused_);
   CHECK_EQ(following, waiting_for_leaders_);
   CHECK_EQ(timed, deadlines_.size());
+}
+
+// What is promised is what those that run have still to compute, and whoever waits for it is known
+// to the one it waits for.
+void Scheduler::Impl::CheckPromises() const {
+  int64_t kept = 0;
+  int64_t following = 0;
+  int64_t followed = 0;
+  for (const DeviceSlot& slot : devices_) {
+    int64_t followers = 0;
+    int64_t rest = 0;
+    for (const LiveRequest* live : slot.running) {
+      for (int64_t i = live->published; i < live->promised; ++i) {
+        const uint64_t leader =
+            promises_.Leader(IndexOf(slot), live->hashes[static_cast<size_t>(i)]);
+        if (leader == 0) {
+          continue;  // another one has computed it, too
+        }
+        const LiveRequest* other = Find(RequestId{leader});
+        CHECK(other != nullptr && other->running && other->record.device == slot.device->id());
+        CHECK(i >= other->published && i < other->promised);
+        kept += leader == live->id() ? 1 : 0;
+      }
+      for (const LiveRequest::Follower& entry : live->followers) {
+        const LiveRequest* follower = Find(entry.id);
+        CHECK(follower != nullptr && follower->follows && follower->leader == live->id());
+        CHECK(entry.blocks > live->published && entry.blocks <= live->promised);
+        ++followers;
+        rest += follower->follow_rest;
+      }
+    }
+    CHECK_EQ(followers, slot.followers);
+    CHECK_EQ(rest, slot.follow_left);
+    CHECK(followers == 0 || slot.takes_work());
+    followed += followers;
+  }
+  for (const auto& [id, live] : live_) {
+    following += live->follows ? 1 : 0;
+    CHECK(live->running || (live->promised == 0 && live->followers.empty()));
+    CHECK_EQ(live->follows, live->follow_timer.operator bool());
+  }
+  CHECK_EQ(following, followed);
+  CHECK_EQ(kept, promises_.size());
 }
 
 void Scheduler::Impl::CheckSlot(const DeviceSlot& slot) const {

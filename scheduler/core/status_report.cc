@@ -22,6 +22,7 @@ PoolStatus Scheduler::Impl::Status() const {
     }
     health.pace_percent = slot.pace_percent;
     health.prefix_query_tokens = slot.prefix_query_tokens;
+    status.following += slot.followers;
     health.prefix_hit_tokens = slot.prefix_hit_tokens;
     status.devices.back().state = health.state;
     status.health.push_back(health);
@@ -30,6 +31,7 @@ PoolStatus Scheduler::Impl::Status() const {
   for (size_t i = 0; i < kServiceClasses; ++i) {
     status.waiting_by_class[i] = waiting_.size(static_cast<ServiceClass>(i));
   }
+  status.following += waiting_for_leaders_;
   status.paused = paused_;
   status.preemptions = preemptions_;
   status.migrations = migrations_;
@@ -91,6 +93,13 @@ void Scheduler::Impl::ExplainQueued(const LiveRequest& live, RequestStatus& stat
   if (live.waits_for_leader) {
     status.wait = WaitReason::kLeader;
     status.detail = "the first choice of the same request computes the prompt";
+    return;
+  }
+  if (live.follows) {
+    status.wait = WaitReason::kLeader;
+    status.detail =
+        absl::StrFormat("request %d computes the beginning of its prompt, %d tokens are left",
+                        live.leader, live.follow_rest);
     return;
   }
   status.rank = waiting_.rank_of(live.id());
@@ -286,6 +295,11 @@ Liveness Scheduler::Impl::CheckLiveness() const {
   for (const auto& [id, live] : live_) {
     if (live->waits_for_leader && (live->group == nullptr || live->group->released)) {
       out.stuck.push_back(absl::StrFormat("request %d waits for a leader that is gone", id));
+    }
+    const LiveRequest* leader = live->follows ? Find(RequestId{live->leader}) : nullptr;
+    if (live->follows && (leader == nullptr || !leader->running || !live->follow_timer)) {
+      out.stuck.push_back(absl::StrFormat(
+          "request %d waits for the prompt of %d, which is not computed", id, live->leader));
     }
   }
   const bool takes = std::any_of(devices_.begin(), devices_.end(),

@@ -207,6 +207,7 @@ void Scheduler::Impl::TellToLeave(LiveRequest* live, DeviceSlot& slot, bool move
 
 void Scheduler::Impl::TakeOff(LiveRequest* live, DeviceSlot& slot) {
   slot.running.erase(std::find(slot.running.begin(), slot.running.end(), live));
+  BreakPromises(live);
   slot.refused_blocks = INT64_MAX;
   slot.pinned_rows -= live->counted_pinned ? 1 : 0;
   live->counted_pinned = false;

@@ -92,6 +92,7 @@ struct ServerConfig {
     std::vector<std::string> guaranteed;  // classes
     std::string victims = "least_cost";
     int64_t max_preemptions = 2;
+    bool promised_prefixes = true;
     Duration prefix_ttl;  // zero: as the cache sees fit
     int64_t max_drafts = 0;
     int64_t patience = 10;

@@ -86,6 +86,10 @@ void BindPlacement(ServerConfig::Scheduling* c, std::vector<Setting>* s) {
   s->emplace_back("scheduler.max_preemptions", &c->max_preemptions,
                   "a request that was preempted so often keeps its KV blocks from then on")
       .Range(0, 1'000'000);
+  s->emplace_back(
+      "scheduler.promised_prefixes", &c->promised_prefixes,
+      "a request waits for one that is computing the beginning of its prompt where that "
+      "is sooner than computing it");
   s->emplace_back("scheduler.prefix_ttl", &c->prefix_ttl,
                   "a prefix stays in the cache so long at least after its request, unless running "
                   "ones need its place; 0s: as the cache sees fit")
@@ -163,6 +167,7 @@ void SetPolicies(const ServerConfig& config, scheduler::SchedulerOptions* out) {
   out->victims = ChoiceOf<scheduler::VictimPolicy>(in.victims, scheduler::VictimPolicyNames());
   out->max_preemptions = static_cast<int32_t>(in.max_preemptions);
   out->prefix_ttl = in.prefix_ttl;
+  out->promised_prefixes = in.promised_prefixes;
   out->max_drafts = static_cast<int32_t>(in.max_drafts);
   out->patience = static_cast<int32_t>(in.patience);
 }

@@ -1,6 +1,8 @@
 // Submits requests to the engine and gives back the stream their tokens come through; every
 // protocol uses the one hub of the daemon.
 //
+// Its byte book bounds what waits, from a message's arrival until it runs.
+//
 // Takes the engine's turn hook, to tell readers of their tokens once per turn of the loop.
 //
 // Ownership: borrows the engine, which outlives it. Threading: any thread; a stream's calls come

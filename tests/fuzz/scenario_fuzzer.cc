@@ -24,7 +24,7 @@ constexpr const char* kSeeds[] = {
     "pool: {profile: p, devices: 3, chips_per_device: 2, cap_per_device: 450W, kv_blocks: 77,\n"
     "       kv_block_size: 32, executor: functional}\n"
     "scheduler: {max_queued_requests: 5, max_queued_tokens: 6000, max_running: 7,\n"
-    "  max_queued_bytes: 3MiB, max_queued_time: 4s, max_queued_by_class: [batch requests=1 "
+    "  max_queued_bytes: 3MiB, max_queued_time: 4s, promised_prefixes: false, max_queued_by_class: [batch requests=1 "
     "time=2s],\n"
     "  max_queued_by_tenant: [requests=3 tokens=4, a bytes=5KiB]}\n"
     "requests:\n"

@@ -50,6 +50,7 @@ struct Reached {
   int64_t page_losses = 0;
   int64_t preempted = 0;
   int64_t migrated = 0;
+  int64_t followed = 0;  // events at which somebody waited for another's prompt
   int64_t steps = 0;
   int64_t tokens = 0;
   int64_t late_masks = 0;
@@ -236,6 +237,7 @@ class World {
     options.refuse_hopeless = On();
     options.max_drafts = static_cast<int32_t>(On() ? Between(1, 5) : 0);
     options.guaranteed[0] = On();
+    options.promised_prefixes = Between(0, 3) > 0;
     options.prefix_ttl = On() ? Milliseconds(Between(1, 30)) : Duration();
     options.mask_timeout = Milliseconds(Between(2, 20));
     options.itl_target = On() ? Microseconds(Between(300, 3'000)) : Duration();
@@ -270,6 +272,8 @@ class World {
     request.service_class = static_cast<scheduler::ServiceClass>(Between(0, 2));
     request.max_tokens = Between(1, 40);
     request.sampling.seed = draws_;
+    request.bypass_prefix_cache = Between(0, 9) == 0;
+    request.cache_salt = Between(0, 4) == 0 ? "s" : "";
     request.drafts = On();
     if (On()) {
       request.stop_tokens = {100};
@@ -300,6 +304,7 @@ class World {
     for (int64_t more = Between(0, 5) == 0 ? Between(1, 3) : 0; more > 0; --more) {
       scheduler::Request other = Draw(&sinks);
       other.prompt = choices[0].prompt;
+      other.cache_salt = choices[0].cache_salt;
       other.tenant = choices[0].tenant;
       other.service_class = choices[0].service_class;
       other.deadline = choices[0].deadline;
@@ -389,6 +394,7 @@ class World {
   }
 
   void Check() {
+    reached_->followed += scheduler_->Status().following > 0 ? 1 : 0;
     scheduler_->CheckInvariants();
     for (const auto& device : devices_) {
       device->kv().CheckInvariants();
@@ -425,9 +431,9 @@ void Print(const Reached& r) {
             << r.submitted << ", admitted " << r.admitted << ", ended " << r.ended << ", cancels "
             << r.cancels << ", readers behind " << r.congested << "\npreempted " << r.preempted
             << ", moved " << r.migrated << ", devices lost " << r.losses << ", drained " << r.drains
-            << ", returned " << r.returns << ", page losses " << r.page_losses << "\nsteps "
-            << r.steps << ", tokens " << r.tokens << ", late masks " << r.late_masks
-            << "\nby outcome";
+            << ", returned " << r.returns << ", page losses " << r.page_losses << ", followed "
+            << r.followed << "\nsteps " << r.steps << ", tokens " << r.tokens << ", late masks "
+            << r.late_masks << "\nby outcome";
   for (const int64_t count : r.by_outcome) {
     std::cout << " " << count;
   }
@@ -462,6 +468,7 @@ TEST(OperationsTest, NothingIsLeftBehindWhateverHappens) {
   EXPECT_GT(reached.preempted, wanted / 500);
   EXPECT_GT(reached.migrated, wanted / 200);
   EXPECT_GT(reached.losses, wanted / 200);
+  EXPECT_GT(reached.followed, wanted / 200);
 }
 
 }  // namespace

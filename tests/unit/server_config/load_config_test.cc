@@ -213,6 +213,7 @@ TEST_F(LoadConfigTest, DefaultsOfTheSchedulerAreItsOwn) {
   EXPECT_EQ(got.max_preemptions, own.max_preemptions);
   EXPECT_EQ(got.max_drafts, own.max_drafts);
   EXPECT_EQ(got.prefix_ttl, own.prefix_ttl);
+  EXPECT_EQ(got.promised_prefixes, own.promised_prefixes);
   EXPECT_EQ(got.fairness_unit, own.fairness_unit);
   EXPECT_EQ(got.patience, own.patience);
 }
@@ -237,6 +238,7 @@ TEST_F(LoadConfigTest, EveryPolicyCanBeSet) {
   victims: newest
   max_preemptions: 7
   prefix_ttl: 3s
+  promised_prefixes: false
   max_drafts: 8
   patience: 9
 fairness:
@@ -275,6 +277,7 @@ constraints:
   EXPECT_EQ(got.max_preemptions, 7);
   EXPECT_EQ(got.max_drafts, 8);
   EXPECT_EQ(got.prefix_ttl, Seconds(3));
+  EXPECT_FALSE(got.promised_prefixes);
   EXPECT_EQ(got.fairness_unit, scheduler::CostUnit::kEnergy);
   EXPECT_EQ(got.patience, 9);
   EXPECT_FALSE(got.fairness.enabled);
