@@ -181,6 +181,7 @@ void Scheduler::Impl::StartFollowing(LiveRequest* live, const Following& followi
   following.leader->followers.push_back({live->record.id, following.blocks});
   slot.followers += 1;
   slot.follow_left += live->follow_rest;
+  ReckonDeadline(live, live->follow_rest);
   const RequestId id = live->record.id;
   live->follow_timer = loop_->RunAt(loop_->Now() + std::max(patience, Nanoseconds(1)),
                                     EventClass::kTimer, id.value, [this, id] {
@@ -210,8 +211,17 @@ void Scheduler::Impl::ReleaseFollowersOn(DeviceSlot& slot) {
 
 void Scheduler::Impl::StopFollowing(LiveRequest* live) {
   Unfollow(live);
+  ReckonDeadline(live, live->remaining());
   waiting_.Release(live->id());
   PlaceSoon();
+}
+
+// What deadlines after its own have to wait for.
+void Scheduler::Impl::ReckonDeadline(LiveRequest* live, int64_t tokens) {
+  if (deadlines_.Contains(live->id())) {
+    deadlines_.Remove(live->id());
+    deadlines_.Add(live->id(), live->request.deadline, PrefillTime(tokens));
+  }
 }
 
 // Neither side knows of the other any more; in the queue it is still held.

@@ -235,14 +235,15 @@ std::optional<Refusal> Scheduler::Impl::RefuseHopeless(const Request& request) c
     return std::nullopt;
   }
   const TimePoint now = loop_->Now();
-  // What is cached need not be computed.
+  // What is cached need not be computed, and what others are about to compute is in the backlog.
   const int64_t block = BlockSize();
   const std::vector<device::BlockHash> hashes =
       device::HashBlocks(PrefixRootOf(request), request.prompt, block);
   int64_t hit = 0;
   for (const DeviceSlot& slot : devices_) {
     if (!slot.lost && !request.bypass_prefix_cache && slot.device->kv().prefix_cache()) {
-      hit = std::max(hit, slot.device->kv().LookupPrefix(hashes));
+      const int64_t cached = slot.device->kv().LookupPrefix(hashes);
+      hit = std::max({hit, cached, promises_.Reach(IndexOf(slot), hashes, cached)});
     }
   }
   const int64_t prompt = static_cast<int64_t>(request.prompt.size());

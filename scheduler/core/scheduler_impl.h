@@ -249,6 +249,7 @@ class Scheduler::Impl {
   void ReleaseFollowers(LiveRequest* leader, int64_t published);
   void ReleaseFollowersOn(DeviceSlot& slot);
   void StopFollowing(LiveRequest* live);
+  void ReckonDeadline(LiveRequest* live, int64_t tokens);
   void Unfollow(LiveRequest* live);
   Duration WaitForLeader(const DeviceSlot& slot, const Following& following, Duration chunk_step,
                          int64_t chunk) const;

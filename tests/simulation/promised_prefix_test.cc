@@ -99,6 +99,38 @@ TEST(PromisedPrefixScenarios, ItSpillsToDevicesOnWhichComputingItIsSooner) {
   EXPECT_LE(burst.ttft_p99, one.ttft_p99 * 3 / 2);
 }
 
+TEST(PromisedPrefixScenarios, DeadlinesReckonWithIt) {
+  const auto taken = [](bool promised) {
+    CoreOptions options{.kv_blocks = 4'000, .prefix_cache = true, .refuse_hopeless = true};
+    options.scheduler.promised_prefixes = promised;
+    Duration one;
+    {
+      Core alone(options);
+      scheduler::Request request = alone.NewRequest(1, 1);
+      request.prompt = PromptOf(4'000, 30, 0);
+      alone.scheduler->Submit(std::move(request));
+      alone.loop.Run();
+      one = alone.observer.ended[0].end - alone.observer.ended[0].arrival;
+    }
+    Core core(options);
+    int64_t count = 0;
+    for (int i = 0; i < 32; ++i) {
+      scheduler::Request request = core.NewRequest(1, 1);
+      request.prompt = PromptOf(4'000, 30, i);
+      request.deadline = core.loop.Now() + one * 2;
+      count += core.scheduler->Submit(std::move(request)).refusal ? 0 : 1;
+    }
+    core.loop.Run();
+    for (const scheduler::RequestRecord& record : core.observer.ended) {
+      EXPECT_EQ(record.outcome, Outcome::kLength) << record.id.value;
+    }
+    return count;
+  };
+  // Of the rests each counts as a step of its own, which errs to the safe side.
+  EXPECT_GE(taken(true), 10);
+  EXPECT_LE(taken(false), 2);
+}
+
 TEST(PromisedPrefixScenarios, AShortBeginningIsNotWorthWaitingFor) {
   // Both fit into one step; waiting would take two.
   const Burst on = RunBurst({.requests = 2, .shared = 32, .own = 100});
