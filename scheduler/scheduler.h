@@ -185,7 +185,7 @@ struct PoolStatus {
   std::vector<int32_t> running;      // per device
   int64_t waiting = 0;
   std::array<int64_t, kServiceClasses> waiting_by_class{};
-  int64_t following = 0;  // of those that wait: for a prompt that another computes
+  int64_t following = 0;  // of those that wait: for a promised prefix
   int64_t paused = 0;
   int64_t preemptions = 0;
   int64_t migrations = 0;

@@ -295,6 +295,8 @@ bool Scheduler::Impl::AskForRoom(LiveRequest* live) {
   if (asked_at_step_ == steps_) {
     return false;  // what left did not help; before the next step nothing more will
   }
+  // A row that has aged into its class would stand before it in the queue, and take the place again.
+  const RankKey rank = waiting_.KeyOf(live->id());
   DeviceSlot* best = nullptr;
   std::vector<LiveRequest*> best_victims;
   int64_t best_cost = 0;
@@ -319,7 +321,8 @@ bool Scheduler::Impl::AskForRoom(LiveRequest* live) {
         break;
       }
       LiveRequest* row = *it;
-      if (row->pinned || row->record.service_class <= live->record.service_class) {
+      if (row->pinned || row->record.service_class <= live->record.service_class ||
+          row->key.service_class <= rank.service_class) {
         continue;
       }
       victims.push_back(row);

@@ -31,7 +31,6 @@ PoolStatus Scheduler::Impl::Status() const {
   for (size_t i = 0; i < kServiceClasses; ++i) {
     status.waiting_by_class[i] = waiting_.size(static_cast<ServiceClass>(i));
   }
-  status.following += waiting_for_leaders_;
   status.paused = paused_;
   status.preemptions = preemptions_;
   status.migrations = migrations_;
