@@ -192,11 +192,12 @@ bool Scheduler::Impl::PlaceOnce() {
     }
     // What becomes free where others run is the head's.
     const int32_t chosen = Route(live, collecting, behind && head != nullptr);
-    if (chosen == kTooLate) {
-      waiting_.MakeLate(id);
+    // With its prompt computed by another it may be in time.
+    if (Follow(live, std::max(chosen, -1))) {
       return true;
     }
-    if (Follow(live, chosen)) {
+    if (chosen == kTooLate) {
+      waiting_.MakeLate(id);
       return true;
     }
     if (chosen >= 0 && Place(live, devices_[static_cast<size_t>(chosen)])) {
@@ -295,7 +296,8 @@ bool Scheduler::Impl::AskForRoom(LiveRequest* live) {
   if (asked_at_step_ == steps_) {
     return false;  // what left did not help; before the next step nothing more will
   }
-  // A row that has aged into its class would stand before it in the queue, and take the place again.
+  // A row that has aged into its class stands before it in the queue, and would take the place
+  // again.
   const RankKey rank = waiting_.KeyOf(live->id());
   DeviceSlot* best = nullptr;
   std::vector<LiveRequest*> best_victims;

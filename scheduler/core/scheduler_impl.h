@@ -4,8 +4,8 @@
 // can take it. foresight.cc: what a placement would cost. following.cc: waiting for another's
 // prompt. transfers.cc: blocks from host memory and from other devices. stepping.cc: one step of a
 // device. masks.cc: what constraints allow. results.cc: what a step has brought, and the ends of
-// requests. failures.cc: devices that are
-// lost, drained and return. power_shedding.cc: what the power budget asks of the work.
+// requests. failures.cc: devices that are lost, drained and return. power_shedding.cc: what the
+// power budget asks of the work.
 // status_report.cc: what can be said of it all. self_check.cc: whether it agrees.
 //
 // Ownership and threading as Scheduler.

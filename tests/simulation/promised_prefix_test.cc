@@ -209,6 +209,39 @@ TEST(PromisedPrefixScenarios, ALeaderThatDragsIsLeft) {
 // What happens to the leader in the middle of its prompt.
 enum class Fate { kEnds, kCancelled, kPreempted, kLost, kDrained, kPagesLost };
 
+void Befall(TinyCore& core, const model::LoadedModel& model, Fate fate, RequestId leader,
+            DeviceId on) {
+  switch (fate) {
+    case Fate::kEnds:
+      break;
+    case Fate::kCancelled:
+      core.scheduler->Cancel(leader);
+      break;
+    case Fate::kPreempted: {
+      // One of a higher class finds no room beside it.
+      scheduler::Request urgent;
+      urgent.prompt = TinyTokens(model, SomeText(90, 250));
+      urgent.prompt.resize(400);
+      urgent.max_tokens = 80;
+      urgent.service_class = scheduler::ServiceClass::kInteractive;
+      urgent.sink = std::make_unique<LoggingSink>(std::make_shared<SinkLog>());
+      CHECK(!core.scheduler->Submit(std::move(urgent)).refusal);
+      break;
+    }
+    case Fate::kLost:
+      CHECK(core.scheduler->FenceDevice(on).ok());
+      break;
+    case Fate::kDrained:
+      CHECK(core.scheduler->DrainDevice(on, true).ok());
+      break;
+    case Fate::kPagesLost: {
+      const std::vector<uint32_t> pages = {0, 1, 2, 3};
+      CHECK(core.scheduler->LosePages(on, pages).ok());
+      break;
+    }
+  }
+}
+
 std::vector<std::vector<uint64_t>> Tokens(const model::LoadedModel& model, Fate fate,
                                           bool promised) {
   TinyOptions options{.devices = 2, .kv_blocks = 40, .max_step_tokens = 32, .prefix_cache = true};
@@ -239,35 +272,7 @@ std::vector<std::vector<uint64_t>> Tokens(const model::LoadedModel& model, Fate 
     CHECK(core.loop.RunOne());
   }
   const DeviceId on = core.scheduler->Explain(ids[0])->record.device;
-  switch (fate) {
-    case Fate::kEnds:
-      break;
-    case Fate::kCancelled:
-      core.scheduler->Cancel(ids[0]);
-      break;
-    case Fate::kPreempted: {
-      // One of a higher class finds no room beside it.
-      scheduler::Request urgent;
-      urgent.prompt = TinyTokens(model, SomeText(90, 250));
-      urgent.prompt.resize(400);
-      urgent.max_tokens = 80;
-      urgent.service_class = scheduler::ServiceClass::kInteractive;
-      urgent.sink = std::make_unique<LoggingSink>(std::make_shared<SinkLog>());
-      CHECK(!core.scheduler->Submit(std::move(urgent)).refusal);
-      break;
-    }
-    case Fate::kLost:
-      CHECK(core.scheduler->FenceDevice(on).ok());
-      break;
-    case Fate::kDrained:
-      CHECK(core.scheduler->DrainDevice(on, true).ok());
-      break;
-    case Fate::kPagesLost: {
-      const std::vector<uint32_t> pages = {0, 1, 2, 3};
-      CHECK(core.scheduler->LosePages(on, pages).ok());
-      break;
-    }
-  }
+  Befall(core, model, fate, ids[0], on);
   while (core.loop.RunOne()) {
     core.scheduler->CheckInvariants();
     const scheduler::Liveness liveness = core.scheduler->CheckLiveness();
