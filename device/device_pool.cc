@@ -46,15 +46,71 @@ absl::StatusOr<std::unique_ptr<Executor>> MakeFunctional(HostBatcher* batcher,
 
 }  // namespace
 
-DevicePool::DevicePool() = default;
+DevicePool::DevicePool(EventLoop* loop, const PoolOptions& options, const model::LoadedModel& model)
+    : loop_(loop), options_(options), model_(model) {}
 DevicePool::~DevicePool() = default;
 
 std::vector<Device*> DevicePool::devices() const {
   std::vector<Device*> out;
   for (const auto& device : devices_) {
-    out.push_back(device.get());
+    if (device != nullptr) {
+      out.push_back(device.get());
+    }
   }
   return out;
+}
+
+Device* DevicePool::Find(DeviceId device) const {
+  return device.value < devices_.size() ? devices_[device.value].get() : nullptr;
+}
+
+absl::StatusOr<std::unique_ptr<Device>> DevicePool::MakeDevice(DeviceId id) {
+  DeviceOptions options;
+  options.id = id;
+  options.power = options_.power;
+  options.kv_blocks = options_.kv_blocks;
+  options.kv = options_.kv;
+  options.host_tier = options_.host_tier;
+  std::unique_ptr<Executor> executor;
+  if (batcher_ != nullptr) {
+    if (options.kv_blocks == 0) {
+      options.kv_blocks = kDefaultFunctionalKvBlocks;
+    }
+    ASSIGN_OR_RETURN(
+        executor, MakeFunctional(batcher_.get(), model_.config, options, options_.kv_block_size));
+  } else {
+    executor = std::make_unique<SyntheticExecutor>(&drawable_);
+  }
+  absl::StatusOr<std::unique_ptr<Device>> device =
+      Device::Create(loop_, pricer_.get(), options, std::move(executor));
+  if (!device.ok()) {
+    return absl::Status(device.status().code(),
+                        absl::StrCat("device ", id.value, ": ", device.status().message()));
+  }
+  return device;
+}
+
+absl::StatusOr<std::vector<Device*>> DevicePool::Add(int32_t count) {
+  std::vector<std::unique_ptr<Device>> made;
+  for (int32_t i = 0; i < count; ++i) {
+    ASSIGN_OR_RETURN(made.emplace_back(), MakeDevice(DeviceId{ids() + static_cast<uint32_t>(i)}));
+  }
+  std::vector<Device*> out;
+  for (std::unique_ptr<Device>& device : made) {
+    out.push_back(device.get());
+    devices_.push_back(std::move(device));
+  }
+  return out;
+}
+
+void DevicePool::DropNewest(int32_t count) {
+  CHECK_LE(static_cast<size_t>(count), devices_.size());
+  devices_.resize(devices_.size() - static_cast<size_t>(count));
+}
+
+std::unique_ptr<Device> DevicePool::Take(DeviceId device) {
+  CHECK(Find(device) != nullptr);
+  return std::move(devices_[device.value]);
 }
 
 absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
@@ -65,7 +121,7 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
     return absl::InvalidArgumentError(
         absl::StrCat("the pool has ", options.devices, " devices, at least 1 is needed"));
   }
-  auto pool = std::unique_ptr<DevicePool>(new DevicePool());
+  auto pool = std::unique_ptr<DevicePool>(new DevicePool(loop, options, model));
   ASSIGN_OR_RETURN(Profile profile, FindProfile(options.profile));
   pool->profile_ = std::make_unique<Profile>(std::move(profile));
   ASSIGN_OR_RETURN(
@@ -94,31 +150,7 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
           "the vocabulary of ", model.id, " has no plain word for the synthetic executor"));
     }
   }
-  for (int32_t i = 0; i < options.devices; ++i) {
-    DeviceOptions device_options;
-    device_options.id = DeviceId{static_cast<uint32_t>(i)};
-    device_options.power = options.power;
-    device_options.kv_blocks = options.kv_blocks;
-    device_options.kv = options.kv;
-    device_options.host_tier = options.host_tier;
-    std::unique_ptr<Executor> executor;
-    if (functional) {
-      if (device_options.kv_blocks == 0) {
-        device_options.kv_blocks = kDefaultFunctionalKvBlocks;
-      }
-      ASSIGN_OR_RETURN(executor, MakeFunctional(pool->batcher_.get(), model.config, device_options,
-                                                options.kv_block_size));
-    } else {
-      executor = std::make_unique<SyntheticExecutor>(&pool->drawable_);
-    }
-    absl::StatusOr<std::unique_ptr<Device>> device =
-        Device::Create(loop, pool->pricer_.get(), device_options, std::move(executor));
-    if (!device.ok()) {
-      return absl::Status(device.status().code(),
-                          absl::StrCat("device ", i, ": ", device.status().message()));
-    }
-    pool->devices_.push_back(*std::move(device));
-  }
+  RETURN_IF_ERROR(pool->Add(options.devices).status());
   return pool;
 }
 

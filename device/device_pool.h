@@ -1,7 +1,8 @@
-// Builds the devices of a deployment; the daemon and the simulator call the same function.
+// Builds the devices of a deployment, and more of them while it serves; the daemon and the
+// simulator call the same functions.
 //
 // Ownership: the pool owns the profile and the devices; borrows loop, model and compute pool.
-// Threading: built and destroyed on the engine thread. Errors: those of the profile and of
+// Threading: engine thread. Errors: those of the profile and of
 // Device::Create, with the device's number.
 #ifndef SCOVILLE_DEVICE_DEVICE_POOL_H_
 #define SCOVILLE_DEVICE_DEVICE_POOL_H_
@@ -53,18 +54,36 @@ class DevicePool {
 
   const Profile& profile() const { return *profile_; }
   StepPricer& pricer() { return *pricer_; }
+  // Those that are there, by number.
   std::vector<Device*> devices() const;
+  // nullptr: there is none of that number, or it was taken out.
+  Device* Find(DeviceId device) const;
+  // Numbers given so far: from 0, and never twice.
+  uint32_t ids() const { return static_cast<uint32_t>(devices_.size()); }
+
+  // Further ones, like the first ones; all or none.
+  absl::StatusOr<std::vector<Device*>> Add(int32_t count);
+  // The last `count` as if they had never been; nobody uses them yet.
+  void DropNewest(int32_t count);
+  // Takes a device out for good. Precondition: it is there.
+  std::unique_ptr<Device> Take(DeviceId device);
+
   // What the synthetic executor draws from; empty if there is none.
   const std::vector<int32_t>& drawable() const { return drawable_; }
 
  private:
-  DevicePool();
+  DevicePool(EventLoop* loop, const PoolOptions& options, const model::LoadedModel& model);
+  absl::StatusOr<std::unique_ptr<Device>> MakeDevice(DeviceId id);
+
+  EventLoop* const loop_;
+  const PoolOptions options_;
+  const model::LoadedModel& model_;
   std::unique_ptr<Profile> profile_;
   std::unique_ptr<OperatorTables> tables_;  // nullptr: none
   std::unique_ptr<StepPricer> pricer_;
-  std::unique_ptr<HostBatcher> batcher_;  // functional: one for all devices
-  std::vector<int32_t> drawable_;         // synthetic: what may come out
-  std::vector<std::unique_ptr<Device>> devices_;
+  std::unique_ptr<HostBatcher> batcher_;          // functional: one for all devices
+  std::vector<int32_t> drawable_;                 // synthetic: what may come out
+  std::vector<std::unique_ptr<Device>> devices_;  // by number; nullptr: taken out
 };
 
 }  // namespace scoville::device

@@ -79,7 +79,15 @@ struct IdleTotals {
   Energy energy() const { return warm_energy + parked_energy + cap_wait_energy; }
 };
 
-enum class DeviceState : uint8_t { kStarting, kReady, kDraining, kDrained, kFaulted, kLost };
+enum class DeviceState : uint8_t {
+  kStarting,
+  kReady,
+  kDraining,
+  kDrained,
+  kFaulted,
+  kLost,
+  kRemoved,  // no more: what it had done, for sums that must not fall
+};
 
 // A device as it stands, settled to the last step's end.
 struct DeviceStatus {

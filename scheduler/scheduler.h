@@ -11,12 +11,16 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "base/event_loop.h"
 #include "base/ids.h"
@@ -171,6 +175,7 @@ struct Liveness {
 
 struct DeviceHealth {
   device::DeviceState state = device::DeviceState::kReady;
+  bool removing = false;  // goes when it is empty
   // Device time of its steps beside what was predicted, percent, smoothed.
   int64_t pace_percent = 100;
   // Prompt tokens of the requests placed on it for the first time, and those of them that its
@@ -179,6 +184,7 @@ struct DeviceHealth {
   int64_t prefix_hit_tokens = 0;
 };
 
+// By number; those that were removed keep their places.
 struct PoolStatus {
   std::vector<device::DeviceStatus> devices;
   std::vector<DeviceHealth> health;  // per device
@@ -230,6 +236,24 @@ class Scheduler {
   absl::Status FenceDevice(DeviceId device);
   // Pages of a device that lost what was in them.
   absl::Status LosePages(DeviceId device, absl::Span<const uint32_t> pages);
+
+  // More devices, like the others, with the next numbers; all or none. `budget_node`: where they
+  // hang in the pool's power budget; empty: on its only node. A pool cannot begin without a device.
+  // FailedPrecondition where a budget cannot hold their least caps beside those of the others.
+  absl::Status AddDevices(absl::Span<device::Device* const> devices,
+                          absl::string_view budget_node = {});
+  // Devices take nothing new, and what runs on them moves on; each is let go when it is empty and
+  // nobody reads its pages any more: `gone` runs then, in an event of its own, and may destroy it.
+  // Its number is never given again. All or none: FailedPrecondition where no other device that
+  // works would stay, or where a live request fits none of those that would.
+  absl::Status RemoveDevices(absl::Span<const DeviceId> devices,
+                             std::function<void(DeviceId)> gone = nullptr);
+  absl::Status AddDevice(device::Device* device, absl::string_view budget_node = {}) {
+    return AddDevices({&device, 1}, budget_node);
+  }
+  absl::Status RemoveDevice(DeviceId device, std::function<void(DeviceId)> gone = nullptr) {
+    return RemoveDevices({&device, 1}, std::move(gone));
+  }
 
   bool idle() const;  // nothing queued, nothing running
   // CHECKs that requests, queue, deadline book, devices and what the router has booked agree. For

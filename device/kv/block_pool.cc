@@ -185,6 +185,16 @@ uint32_t BlockPool::Publish(uint32_t block, const Chain& chain, const BlockHash&
   return block;
 }
 
+void BlockPool::TellHeld(KvEventSink* events) const {
+  for (uint32_t block = 0; block < blocks_.size(); ++block) {
+    if (blocks_.standing(block).hashed) {
+      const uint32_t parent = blocks_.parent(block);
+      events->OnStored(blocks_.hash(block),
+                       parent == kNoBlock ? BlockHash() : blocks_.hash(parent));
+    }
+  }
+}
+
 void BlockPool::Unpublish(uint32_t block) {
   index_.Erase(block);
   blocks_.standing(block).hashed = false;

@@ -103,6 +103,8 @@ class BlockPool {
 
   // Who hears of what can be found from now on; nullptr: nobody. Borrowed.
   void ListenTo(KvEventSink* events) { options_.events = events; }
+  // Tells one of all that can be found now, by page. O(blocks ever used).
+  void TellHeld(KvEventSink* events) const;
 
   // Forgets all cached blocks that are not pinned; no eviction sink hears of it.
   void DropCached();

@@ -10,9 +10,12 @@
 namespace scoville::scheduler {
 
 absl::Status Scheduler::Impl::CheckDevice(DeviceId device) const {
-  if (device.value >= devices_.size()) {
+  if (device.value >= devices_.ids()) {
     return absl::NotFoundError(absl::StrCat("there is no device ", device.value,
-                                            ", the pool has 0 to ", devices_.size() - 1));
+                                            ", the pool has 0 to ", devices_.ids() - 1));
+  }
+  if (devices_[device.value].device == nullptr) {
+    return absl::NotFoundError(absl::StrCat("device ", device.value, " was removed"));
   }
   return absl::OkStatus();
 }
@@ -47,6 +50,10 @@ absl::Status Scheduler::Impl::FenceDevice(DeviceId device) {
 absl::Status Scheduler::Impl::ReturnDevice(DeviceId device) {
   RETURN_IF_ERROR(CheckDevice(device));
   DeviceSlot& slot = devices_[device.value];
+  if (slot.removing) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("device ", device.value, " is being removed"));
+  }
   slot.draining = false;
   slot.cordoned = false;
   slot.pace_percent = 100;
@@ -194,7 +201,7 @@ void Scheduler::Impl::EndWhatFitsNowhere() {
 void Scheduler::Impl::NoteCapacity() {
   DeadlineBook::Capacity capacity;
   capacity.servers = std::count_if(devices_.begin(), devices_.end(),
-                                   [](const DeviceSlot& slot) { return !slot.lost; });
+                                   [](const DeviceSlot& slot) { return slot.stays(); });
   deadlines_.SetCapacity(capacity);
   // What is late whatever happens becomes best effort: it no longer makes others infeasible.
   deadlines_.Demote(loop_->Now(), PrefillBacklog());

@@ -32,6 +32,9 @@ FleetDevice::FleetDevice(device::Device* device, int64_t max_step_tokens,
     : device_(device),
       decodes_(std::move(decodes)),
       cap_changed_(std::move(cap_changed)),
+      id_(device->id().value),
+      min_cap_(device->power().min_cap()),
+      parked_power_(device->power().model().Idle(device::IdleState::kParked, 0)),
       cap_(device->power().cap()) {
   device::StepShape chunk;
   chunk.Add(device::SequenceWork{device::StepRole::kPrefill, 0, max_step_tokens, 1, 0},
@@ -69,10 +72,6 @@ TimePoint FleetDevice::SetCap(TimePoint now, Power cap) {
 
 // Any device can sleep; Park() is called when nothing runs on it.
 bool FleetDevice::Parkable() const { return true; }
-
-Power FleetDevice::ParkedPower() const {
-  return device_->power().model().Idle(device::IdleState::kParked, 0);
-}
 
 TimePoint FleetDevice::Park(TimePoint now) {
   device_->Park();

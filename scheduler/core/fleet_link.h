@@ -23,8 +23,11 @@ class FleetDevice final : public PowerControlledDevice {
   FleetDevice(device::Device* device, int64_t max_step_tokens,
               std::function<device::StepShape()> decodes, std::function<void()> cap_changed);
 
-  uint32_t id() const override { return device_->id().value; }
-  Power MinCap() const override { return device_->power().min_cap(); }
+  // The device is no more: from now on only what is constant may be asked for.
+  void Detach() { device_ = nullptr; }
+
+  uint32_t id() const override { return id_; }
+  Power MinCap() const override { return min_cap_; }
   Power FullChunkCap() const override { return full_chunk_cap_; }
   Power MaxCap() const override { return max_cap_; }
   Power Cap() const override { return cap_; }
@@ -32,14 +35,17 @@ class FleetDevice final : public PowerControlledDevice {
   TimePoint SetCap(TimePoint now, Power cap) override;
   Duration CapDelay() const override { return cap_delay_; }
   bool Parkable() const override;
-  Power ParkedPower() const override;
+  Power ParkedPower() const override { return parked_power_; }
   TimePoint Park(TimePoint now) override;
   void Wake(TimePoint now) override;
 
  private:
-  device::Device* const device_;
+  device::Device* device_;
   const std::function<device::StepShape()> decodes_;
   const std::function<void()> cap_changed_;
+  const uint32_t id_;
+  const Power min_cap_;
+  const Power parked_power_;
   Power full_chunk_cap_;
   Power max_cap_;
   Power cap_;

@@ -53,6 +53,7 @@ void Scheduler::Impl::Book(DeviceSlot& slot) {
       parks_.insert({parks_at, index});
     }
   }
+  LetGoSoon(slot);
 }
 
 // Devices that have fallen asleep since they were last looked at.

@@ -16,10 +16,7 @@ void Scheduler::Impl::MakeFleet() {
   std::vector<PowerControlledDevice*> devices;
   Power budget;
   for (DeviceSlot& slot : devices_) {
-    const uint32_t index = slot.device->id().value;
-    fleet_devices_.push_back(std::make_unique<FleetDevice>(
-        slot.device, options_.max_step_tokens, [this, index] { return DecodesOf(devices_[index]); },
-        [this, index] { PlanAgain(devices_[index]); }));
+    fleet_devices_.push_back(PowerLinkOf(slot.device));
     devices.push_back(fleet_devices_.back().get());
     budget += devices.back()->MaxCap();
   }
@@ -36,6 +33,13 @@ void Scheduler::Impl::MakeFleet() {
       FleetPower::Create(loop_, *std::move(tree), std::move(devices), fleet_work_.get(), power);
   CHECK(fleet.ok());
   fleet_ = *std::move(fleet);
+}
+
+std::unique_ptr<PowerControlledDevice> Scheduler::Impl::PowerLinkOf(device::Device* device) {
+  const uint32_t index = device->id().value;
+  return std::make_unique<FleetDevice>(
+      device, options_.max_step_tokens, [this, index] { return DecodesOf(devices_[index]); },
+      [this, index] { PlanAgain(devices_[index]); });
 }
 
 // What runs on a device as one step of decodes.

@@ -29,28 +29,6 @@ RouterOptions RouterOptionsOf(const SchedulerOptions& options) {
   return out;
 }
 
-OverflowOptions OverflowOptionsOf(const SchedulerOptions& options, int64_t block_size) {
-  OverflowOptions out;
-  out.block_size = block_size;
-  out.epsilon_ppm = static_cast<int64_t>(options.overflow_risk * 1e6 + 0.5);
-  return out;
-}
-
-// A device's prefixes go into the directory of the router.
-class DirectoryFeed final : public device::KvEventSink {
- public:
-  DirectoryFeed(PrefixDirectory* directory, int32_t device)
-      : directory_(directory), device_(device) {}
-  void OnStored(const device::BlockHash& hash, const device::BlockHash& parent) override {
-    directory_->OnStored(device_, hash, parent);
-  }
-  void OnRemoved(const device::BlockHash& hash) override { directory_->OnRemoved(device_, hash); }
-
- private:
-  PrefixDirectory* const directory_;
-  const int32_t device_;
-};
-
 }  // namespace
 
 Scheduler::Impl::Impl(EventLoop* loop, std::vector<device::Device*> devices,
@@ -68,18 +46,10 @@ Scheduler::Impl::Impl(EventLoop* loop, std::vector<device::Device*> devices,
   CHECK_GT(options.max_running, 0);
   CHECK_GT(options.max_step_tokens, 0);
   for (device::Device* device : devices) {
-    CHECK_EQ(device->id().value, static_cast<uint32_t>(devices_.size()));
-    DeviceSlot slot;
-    slot.device = device;
-    slot.forecast = std::make_unique<OverflowForecast>(
-        &lengths_, OverflowOptionsOf(options, device->kv().block_size()));
-    const int32_t index = static_cast<int32_t>(devices_.size());
-    slot.feed = std::make_unique<DirectoryFeed>(&router_.directory(), index);
-    const bool large = static_cast<int32_t>(devices.size()) > router_.options().scan_limit;
-    device->kv().ListenTo(large ? slot.feed.get() : nullptr);
-    devices_.push_back(std::move(slot));
-    Book(devices_.back());
+    device->kv().ListenTo(nullptr);
+    Book(MakeSlot(device));
   }
+  FeedDirectory();
   NoteCapacity();
   MakeFleet();
 }
@@ -90,6 +60,7 @@ Scheduler::Impl::~Impl() {
   for (DeviceSlot& slot : devices_) {
     loop_->Cancel(slot.plan);
     loop_->Cancel(slot.watch);
+    loop_->Cancel(slot.removal);
     slot.device->kv().ListenTo(nullptr);
   }
 }
@@ -101,7 +72,7 @@ LiveRequest* Scheduler::Impl::Find(RequestId id) const {
 
 int64_t Scheduler::Impl::LargestTokens(const DeviceSlot& slot) {
   const device::BlockPool& kv = slot.device->kv();
-  return slot.lost ? 0 : kv.num_blocks() * kv.block_size();
+  return slot.lost || slot.removing ? 0 : kv.num_blocks() * kv.block_size();
 }
 
 int64_t Scheduler::Impl::LargestDeviceTokens() const {
@@ -153,7 +124,7 @@ AdmissionView Scheduler::Impl::ViewForAdmission(const Request& request) const {
   view.draining = draining_;
   view.class_closed = closed_classes_[static_cast<size_t>(request.service_class)];
   view.device_ready = std::any_of(devices_.begin(), devices_.end(),
-                                  [](const DeviceSlot& slot) { return !slot.lost; });
+                                  [](const DeviceSlot& slot) { return slot.stays(); });
   view.queued = waiting_.load();
   view.queued_of_class = waiting_.load(request.service_class);
   view.queued_of_tenant = waiting_.TenantLoad(request.tenant);
@@ -443,6 +414,14 @@ absl::Status Scheduler::ReturnDevice(DeviceId device) { return impl_->ReturnDevi
 absl::Status Scheduler::FenceDevice(DeviceId device) { return impl_->FenceDevice(device); }
 absl::Status Scheduler::LosePages(DeviceId device, absl::Span<const uint32_t> pages) {
   return impl_->LosePages(device, pages);
+}
+absl::Status Scheduler::AddDevices(absl::Span<device::Device* const> devices,
+                                   absl::string_view budget_node) {
+  return impl_->AddDevices(devices, budget_node);
+}
+absl::Status Scheduler::RemoveDevices(absl::Span<const DeviceId> devices,
+                                      std::function<void(DeviceId)> gone) {
+  return impl_->RemoveDevices(devices, std::move(gone));
 }
 bool Scheduler::idle() const { return impl_->idle(); }
 void Scheduler::CheckInvariants() const { impl_->CheckInvariants(); }

@@ -4,8 +4,8 @@
 // can take it. foresight.cc: what a placement would cost. following.cc: waiting for another's
 // prompt. transfers.cc: blocks from host memory and from other devices. stepping.cc: one step of a
 // device. masks.cc: what constraints allow. results.cc: what a step has brought, and the ends of
-// requests. failures.cc: devices that are lost, drained and return. power_shedding.cc: what the
-// power budget asks of the work.
+// requests. failures.cc: devices that are lost, drained and return. scaling.cc: devices that join
+// and leave for good. power_shedding.cc: what the power budget asks of the work.
 // status_report.cc: what can be said of it all. self_check.cc: whether it agrees.
 //
 // Ownership and threading as Scheduler.
@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -29,6 +30,7 @@
 #include "scheduler/admission.h"
 #include "scheduler/core/live_request.h"
 #include "scheduler/core/prefix_promises.h"
+#include "scheduler/core/slot_list.h"
 #include "scheduler/forecast/drain_rate.h"
 #include "scheduler/forecast/output_lengths.h"
 #include "scheduler/forecast/overflow_forecast.h"
@@ -62,6 +64,11 @@ class Scheduler::Impl {
   absl::Status FenceDevice(DeviceId device);
   absl::Status LosePages(DeviceId device, absl::Span<const uint32_t> pages);
 
+  // scaling.cc
+  absl::Status AddDevices(absl::Span<device::Device* const> devices, absl::string_view budget_node);
+  absl::Status RemoveDevices(absl::Span<const DeviceId> devices,
+                             std::function<void(DeviceId)> gone);
+
   bool idle() const { return live_.empty(); }
   Liveness CheckLiveness() const;
   PoolStatus Status() const;
@@ -83,12 +90,13 @@ class Scheduler::Impl {
  private:
   // One device and the sequences placed on it, highest rank first.
   struct DeviceSlot {
-    device::Device* device;
+    device::Device* device = nullptr;  // nullptr: removed
     std::vector<LiveRequest*> running;
     bool closed = false;    // takes nothing new: the power budget lets it run empty
     bool draining = false;  // takes nothing new: an operator wants it empty
     bool cordoned = false;  // takes nothing new beside what it has: its steps take far too long
     bool lost = false;      // given up; not asked for anything until it returns
+    bool removing = false;  // takes nothing new: it is to be empty, and then no more
     std::unique_ptr<OverflowForecast> forecast;  // of its blocks
     mutable bool forecast_holds = false;         // its rows are those that run, as they are now
     // What the forecast has refused lately: as much or more is refused without asking again until
@@ -97,6 +105,7 @@ class Scheduler::Impl {
     mutable int64_t refused_at = 0;  // step
     int64_t steps = 0;
     std::unique_ptr<device::KvEventSink> feed;  // of the router's directory
+    bool feeds = false;                         // it is listened to
     std::vector<device::PageCopy> new_copies;   // pages to be copied before the next step
     std::vector<device::PageCopy> copies;       // before the one under way
     std::vector<uint32_t> lost_pages;           // to be taken out when the step under way ends
@@ -104,6 +113,9 @@ class Scheduler::Impl {
     TimePoint parks_at = TimePoint::Max();      // its entry in parks_
     TimePoint link_free;                 // when the link to host memory has done what it was told
     TimerId plan;                        // pending plan event
+    TimerId removal;                     // when it is let go
+    std::function<void(DeviceId)> gone;  // then
+    device::DeviceStatus at_last;        // of a removed device
     TimerId watch;                       // when the step under way has taken too long
     std::vector<LiveRequest*> members;   // of the step under way: none ends before it
     int64_t pinned_rows = 0;             // of `running`
@@ -120,8 +132,9 @@ class Scheduler::Impl {
 
     // An empty straggler is tried again, or it would never show that it has recovered.
     bool takes_work() const {
-      return !closed && !draining && !lost && (!cordoned || running.empty());
+      return !closed && !draining && stays() && (!cordoned || running.empty());
     }
+    bool stays() const { return !lost && !removing; }
   };
   // What keeps a waiting request from a device.
   struct Obstacle {
@@ -145,7 +158,7 @@ class Scheduler::Impl {
   LiveRequest* Find(RequestId id) const;
   DeviceSlot& SlotOf(const LiveRequest& live) { return devices_[live.record.device.value]; }
   absl::Status CheckDevice(DeviceId device) const;
-  // What a device holds at most, in tokens; zero while it is lost.
+  // What a device holds at most, in tokens; zero while it is lost or about to be removed.
   static int64_t LargestTokens(const DeviceSlot& slot);
   int64_t LargestDeviceTokens() const;
   // A device was lost, returned or shrank.
@@ -305,8 +318,18 @@ class Scheduler::Impl {
   void DropLostPages(DeviceSlot& slot);
   void NoteCapacity();
 
+  // scaling.cc
+  DeviceSlot& MakeSlot(device::Device* device);
+  void FeedDirectory();
+  absl::Status CanRemove(absl::Span<const DeviceId> devices) const;
+  static bool CanLetGo(const DeviceSlot& slot);
+  void LetGoSoon(DeviceSlot& slot);
+  void FinishRemoval(uint32_t index);
+  static device::DeviceStatus LastStatusOf(const DeviceSlot& slot);
+
   // power_shedding.cc
   void MakeFleet();
+  std::unique_ptr<PowerControlledDevice> PowerLinkOf(device::Device* device);
   device::StepShape DecodesOf(const DeviceSlot& slot) const;
 
   // status_report.cc
@@ -327,7 +350,7 @@ class Scheduler::Impl {
   const SchedulerOptions options_;
   const bool limits_time_;
 
-  std::vector<DeviceSlot> devices_;
+  SlotList<DeviceSlot> devices_;
   std::map<uint64_t, std::unique_ptr<LiveRequest>> live_;  // by id
   RequestQueue waiting_;
   DeadlineBook deadlines_;  // of what waits with a deadline

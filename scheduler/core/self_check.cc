@@ -22,7 +22,16 @@ void Scheduler::Impl::CheckInvariants() const {
     for (const LiveRequest* live : slot.running) {
       prompt_tokens += PromptLeft(*live);
     }
+    CHECK(slot.device != nullptr && devices_[slot.device->id().value].device == slot.device);
     parking += slot.parks_at != TimePoint::Max() ? 1 : 0;
+  }
+  for (size_t id = 0; id < devices_.ids(); ++id) {
+    const DeviceSlot& slot = devices_[id];
+    CHECK(slot.device != nullptr ||
+          (slot.removing && slot.running.empty() && slot.members.empty()));
+    CHECK(slot.device != nullptr || !router_.booking(static_cast<int32_t>(id)).ready);
+    // Whoever could be let go is about to be.
+    CHECK(slot.device == nullptr || !CanLetGo(slot) || slot.removal);
   }
   CHECK_EQ(prompt_tokens, prefilling_tokens_);
   CHECK_EQ(parking, static_cast<int64_t>(parks_.size()));

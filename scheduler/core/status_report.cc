@@ -9,17 +9,22 @@ namespace scoville::scheduler {
 
 PoolStatus Scheduler::Impl::Status() const {
   PoolStatus status;
-  for (const DeviceSlot& slot : devices_) {
-    status.devices.push_back(slot.device->Status());
+  for (size_t id = 0; id < devices_.ids(); ++id) {
+    const DeviceSlot& slot = devices_[id];
+    const bool removed = slot.device == nullptr;
+    status.devices.push_back(removed ? slot.at_last : slot.device->Status());
     status.running.push_back(static_cast<int32_t>(slot.running.size()));
     DeviceHealth health;
     health.state = status.devices.back().state;
-    if (slot.lost) {
+    if (removed) {
+      health.state = device::DeviceState::kRemoved;
+    } else if (slot.lost) {
       health.state = device::DeviceState::kLost;
-    } else if (slot.draining) {
+    } else if (slot.draining || slot.removing) {
       health.state =
           slot.running.empty() ? device::DeviceState::kDrained : device::DeviceState::kDraining;
     }
+    health.removing = slot.removing && !removed;
     health.pace_percent = slot.pace_percent;
     health.prefix_query_tokens = slot.prefix_query_tokens;
     status.following += slot.followers;

@@ -197,6 +197,24 @@ BudgetTree BudgetTree::Flat(Power cap, uint32_t devices) {
   return tree;
 }
 
+void BudgetTree::AddDevice(int node) {
+  CHECK(node >= 0 && static_cast<size_t>(node) < nodes_.size());
+  CHECK_LT(home_.size(), kMaxDevices);
+  const uint32_t device = devices();
+  home_.push_back(node);
+  for (int at = node; at >= 0; at = nodes_[at].parent) {
+    nodes_[at].devices.push_back(device);  // the highest number: the order stays
+  }
+}
+
+void BudgetTree::RemoveDevice(uint32_t device) {
+  CHECK_LT(device, devices());
+  for (int at = home_[device]; at >= 0; at = nodes_[at].parent) {
+    std::vector<uint32_t>& below = nodes_[at].devices;
+    below.erase(std::remove(below.begin(), below.end(), device), below.end());
+  }
+}
+
 absl::StatusOr<int> BudgetTree::Find(absl::string_view name) const {
   std::vector<std::string> names;
   for (size_t i = 0; i < nodes_.size(); ++i) {

@@ -1,8 +1,9 @@
 // Which devices share which breaker: nested budgets, device within tray within rack within row
 // within fleet.
 //
-// The tree is the wiring and does not change; what each node may draw is a separate list of limits
-// (one per node, by index), because operators change limits and not wiring.
+// The nodes are the wiring and do not change, while devices come and go on them; what each node may
+// draw is a separate list of limits (one per node, by index), because operators change limits and
+// not wiring.
 //
 // Units: milliwatts. Ownership: a plain value. Threading: any. Errors: Create refuses a wiring that
 // is not one tree over all devices, naming the node; CheckFloor shows the sum that does not fit.
@@ -61,9 +62,16 @@ class BudgetTree {
   // One budget over all.
   static BudgetTree Flat(Power cap, uint32_t devices);
 
+  // A further device, of the next number, on a node. CHECKs that the node exists and the limit of
+  // devices is kept.
+  void AddDevice(int node);
+  // It is among no node's devices any more. Its number stays its own.
+  void RemoveDevice(uint32_t device);
+
   // Parents before children; the root is 0.
   const std::vector<BudgetNode>& nodes() const { return nodes_; }
   const BudgetNode& root() const { return nodes_.front(); }
+  // That ever were.
   uint32_t devices() const { return static_cast<uint32_t>(home_.size()); }
   // The index of the node of that name, or NotFound with the nearest name.
   absl::StatusOr<int> Find(absl::string_view name) const;

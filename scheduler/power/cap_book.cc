@@ -19,6 +19,17 @@ CapBook::CapBook(const BudgetTree* tree, absl::Span<const Power> limits,
   }
 }
 
+void CapBook::Add(Power cap) {
+  CHECK_LE(Power(), cap);
+  const uint32_t device = static_cast<uint32_t>(entries_.size());
+  CHECK_LT(device, tree_->devices());
+  entries_.push_back({cap, cap, now_, {}, Presence::kPresent});
+  Recount(device, Power());
+  for (size_t i = 0; i < limits_.size(); ++i) {
+    in_force_[i] = std::max(in_force_[i], sums_[i]);
+  }
+}
+
 void CapBook::SetLimits(absl::Span<const Power> limits) {
   CHECK_EQ(limits.size(), limits_.size());
   limits_.assign(limits.begin(), limits.end());
@@ -175,8 +186,14 @@ bool CapBook::Return(uint32_t device, Power cap) {
 }
 
 Power CapBook::RoomFor(uint32_t device, absl::Span<const Power> sums) const {
+  return RoomAt(tree_->HomeOf(device), sums);
+}
+
+Power CapBook::RoomAt(int node) const { return RoomAt(node, sums_); }
+
+Power CapBook::RoomAt(int node, absl::Span<const Power> sums) const {
   Power room = Power(INT64_MAX / 4);
-  for (int at = tree_->HomeOf(device); at >= 0; at = tree_->nodes()[at].parent) {
+  for (int at = node; at >= 0; at = tree_->nodes()[at].parent) {
     room = std::min(room, std::min(limits_[at], in_force_[at]) - sums[at]);
   }
   return std::max(room, Power());

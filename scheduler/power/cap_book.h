@@ -42,6 +42,13 @@ class CapBook {
   // what is counted.
   CapBook(const BudgetTree* tree, absl::Span<const Power> limits, absl::Span<const Power> caps);
 
+  // A device that the tree has been given; it counts at `cap` from now on. Where that is more than
+  // there is room for, the limit in force is above the limit until other counts have come down, as
+  // at the start.
+  void Add(Power cap);
+  // What is free under every node above a device on `node`.
+  Power RoomAt(int node) const;
+
   // What each node shall be limited to; one per node.
   void SetLimits(absl::Span<const Power> limits);
 
@@ -95,6 +102,7 @@ class CapBook {
   static void Raise(Entry* entry, Power cap, TimePoint effective_at);
   static void Lower(Entry* entry, Power cap, TimePoint now, TimePoint effective_at);
   Power RoomFor(uint32_t device, absl::Span<const Power> sums) const;
+  Power RoomAt(int node, absl::Span<const Power> sums) const;
   void Recount(uint32_t device, Power before);
   void Settle();
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 
 namespace scoville::scheduler {
@@ -39,6 +40,18 @@ int64_t SumOfRates(absl::Span<const DevicePowerView> views) {
   return sum;
 }
 
+absl::Status CheckCaps(const PowerControlledDevice& d) {
+  if (d.MinCap() <= Power() || d.MinCap() > d.FullChunkCap() || d.FullChunkCap() > d.MaxCap() ||
+      d.Cap() < d.MinCap() || d.Cap() > d.MaxCap() || d.ParkedPower() < Power() ||
+      d.CapDelay() < Duration()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "device ", d.id(), " has caps that contradict each other: least ", PowerText(d.MinCap()),
+        ", for a full prefill chunk ", PowerText(d.FullChunkCap()), ", largest ",
+        PowerText(d.MaxCap()), ", now ", PowerText(d.Cap())));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckDevices(const BudgetTree& tree,
                           const std::vector<PowerControlledDevice*>& devices) {
   if (devices.size() != tree.devices()) {
@@ -46,16 +59,8 @@ absl::Status CheckDevices(const BudgetTree& tree,
                                                    " devices, the pool has ", devices.size()));
   }
   for (size_t i = 0; i < devices.size(); ++i) {
-    const PowerControlledDevice& d = *devices[i];
-    CHECK_EQ(d.id(), i);
-    if (d.MinCap() <= Power() || d.MinCap() > d.FullChunkCap() || d.FullChunkCap() > d.MaxCap() ||
-        d.Cap() < d.MinCap() || d.Cap() > d.MaxCap() || d.ParkedPower() < Power() ||
-        d.CapDelay() < Duration()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "device ", i, " has caps that contradict each other: least ", PowerText(d.MinCap()),
-          ", for a full prefill chunk ", PowerText(d.FullChunkCap()), ", largest ",
-          PowerText(d.MaxCap()), ", now ", PowerText(d.Cap())));
-    }
+    CHECK_EQ(devices[i]->id(), i);
+    RETURN_IF_ERROR(CheckCaps(*devices[i]));
   }
   return absl::OkStatus();
 }
@@ -191,7 +196,8 @@ absl::StatusOr<DeviceCapAnswer> FleetPower::SetDeviceCap(uint32_t device, Power 
                      PowerText(target.MaxCap())));
   }
   if (book_.presence(device) != CapBook::Presence::kPresent) {
-    return absl::FailedPreconditionError(absl::StrCat("device ", device, " is lost"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("device ", device, slots_[device].removed ? " was removed" : " is lost"));
   }
   slots_[device].ceiling = cap;
   Turn(true);
@@ -214,6 +220,78 @@ void FleetPower::DeviceEmpty(uint32_t device) {
   if (slot.fate != DeviceFate::kRun && slot.fate != DeviceFate::kLost && !slot.parked) {
     Turn(true);
   }
+}
+
+absl::StatusOr<int> FleetPower::NodeFor(absl::string_view name) const {
+  if (!name.empty()) {
+    return tree_.Find(name);
+  }
+  if (tree_.nodes().size() == 1) {
+    return 0;
+  }
+  std::vector<std::string> names;
+  for (const BudgetNode& node : tree_.nodes()) {
+    names.push_back(node.name);
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the power budget of this pool has ", names.size(),
+      " nodes: say on which of them a new device hangs, one of ", absl::StrJoin(names, ", ")));
+}
+
+absl::Status FleetPower::CanAdd(absl::Span<PowerControlledDevice* const> devices,
+                                absl::string_view node) const {
+  ASSIGN_OR_RETURN(const int home, NodeFor(node));
+  if (slots_.size() + devices.size() > BudgetTree::kMaxDevices) {
+    return absl::FailedPreconditionError(absl::StrCat("the pool has numbered ", slots_.size(),
+                                                      " devices, those it has had included; ",
+                                                      "the limit is ", BudgetTree::kMaxDevices));
+  }
+  BudgetTree tree = tree_;
+  std::vector<Power> floors;
+  for (const Slot& slot : slots_) {
+    floors.push_back(slot.removed ? Power() : slot.device->MinCap());
+  }
+  for (const PowerControlledDevice* device : devices) {
+    CHECK_EQ(device->id(), floors.size());
+    RETURN_IF_ERROR(CheckCaps(*device));
+    tree.AddDevice(home);
+    floors.push_back(device->MinCap());
+  }
+  return tree.CheckFloor(limits_, floors);
+}
+
+void FleetPower::Add(absl::Span<PowerControlledDevice* const> devices, absl::string_view node) {
+  const int home = *NodeFor(node);
+  const TimePoint now = loop_->Now();
+  book_.Advance(now);
+  for (PowerControlledDevice* device : devices) {
+    const uint32_t index = static_cast<uint32_t>(slots_.size());
+    CHECK_EQ(device->id(), index);
+    tree_.AddDevice(home);
+    slots_.push_back({device, device->Cap()});
+    if (device->Cap() <= book_.RoomAt(home)) {
+      book_.Add(device->Cap());
+      continue;
+    }
+    Slot& slot = slots_.back();
+    slot.parked = true;
+    slot.closed = true;
+    device->Park(now);
+    book_.Add(device->ParkedPower());
+    work_->SetClosed(index, true);
+  }
+  Replan(Views());
+  ApplyFates();
+  Turn(true);
+}
+
+void FleetPower::Remove(uint32_t device) {
+  Slot& slot = slots_[device];
+  book_.Fence(device);
+  tree_.RemoveDevice(device);
+  slot.removed = true;
+  slot.parked = slot.closed = slot.returning = false;
+  Turn(true);
 }
 
 void FleetPower::DeviceLost(uint32_t device) {
@@ -428,7 +506,7 @@ FleetPowerStatus FleetPower::Get() const {
     const bool works = !slot.parked && !views[i].lost && !views[i].load.idle();
     status.devices.push_back({i, book_.cap(i), book_.counted(i), book_.effective_at(i),
                               slot.device->MinCap(), slot.device->MaxCap(), slot.ceiling, fate,
-                              slot.parked, tree_.nodes()[tree_.HomeOf(i)].name,
+                              slot.parked, slot.removed, tree_.nodes()[tree_.HomeOf(i)].name,
                               works ? views[i].curve.RateAt(book_.cap(i)) : 0});
   }
   std::vector<Power> lowest;

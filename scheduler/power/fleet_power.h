@@ -57,6 +57,7 @@ struct DevicePowerStatus {
   Power ceiling;  // the operator's; max_cap if none
   DeviceFate fate = DeviceFate::kRun;
   bool parked = false;
+  bool removed = false;  // it is no more; the rest says nothing
   std::string node;
   int64_t millitokens_per_second = 0;  // by its curve at its cap; 0 when idle
 };
@@ -103,6 +104,16 @@ class FleetPower {
   // Something ran empty: a device that was to sleep does. Cheap if none was to.
   void DeviceEmpty(uint32_t device);
 
+  // Whether so many more devices can hang on a node (empty: the only one). NotFound for a node that
+  // is not there, FailedPrecondition where a limit cannot hold their least caps beside the others'.
+  absl::Status CanAdd(absl::Span<PowerControlledDevice* const> devices,
+                      absl::string_view node) const;
+  // They have the next numbers. Where there is no room for its cap a device comes asleep, counted
+  // at what it draws then, and wakes as others make room. Precondition: CanAdd.
+  void Add(absl::Span<PowerControlledDevice* const> devices, absl::string_view node);
+  // It draws nothing any more and is asked for nothing but its constants.
+  void Remove(uint32_t device);
+
   void DeviceLost(uint32_t device);
   void DeviceFenced(uint32_t device);
   // It is back, at its least cap, as soon as there is room.
@@ -118,6 +129,7 @@ class FleetPower {
     bool parked = false;
     bool closed = false;
     bool returning = false;
+    bool removed = false;
   };
   struct Step {
     TimePoint when;  // to send
@@ -131,6 +143,7 @@ class FleetPower {
   std::vector<DevicePowerView> Views() const;
   PowerEventInput InputOf(absl::Span<const DevicePowerView> views) const;
   bool any_budget() const;
+  absl::StatusOr<int> NodeFor(absl::string_view name) const;
 
   // One turn: books up to now, stairs that are due, sleepers, division, caps, timer.
   void Turn(bool divide);
@@ -146,7 +159,7 @@ class FleetPower {
   void Arm(TimePoint now);
 
   EventLoop* const loop_;
-  const BudgetTree tree_;
+  BudgetTree tree_;
   FleetWork* const work_;
   const FleetPowerOptions options_;
 

@@ -28,6 +28,9 @@ class LoadHeap {
  public:
   explicit LoadHeap(int32_t devices) : where_(static_cast<size_t>(devices), -1) {}
 
+  // One device more; it is not in the heap.
+  void AddDevice() { where_.push_back(-1); }
+
   size_t size() const { return nodes_.size(); }
   bool Contains(int32_t device) const { return where_[static_cast<size_t>(device)] >= 0; }
 

@@ -22,6 +22,17 @@ PoolState::PoolState(int32_t devices, const RouterOptions& options)
   }
 }
 
+void PoolState::AddDevice() {
+  for (LoadHeap* heap : {&busy, &idle, &parked}) {
+    heap->AddDevice();
+  }
+  directory.AddDevice();
+  bookings_.emplace_back();
+  booked_.push_back(0);
+  last_booked_.emplace_back();
+  Update(devices() - 1, DeviceBooking{});
+}
+
 LoadKey PoolState::KeyOf(int32_t device) const {
   const DeviceBooking& b = booking(device);
   if (policy_ == RoutePolicy::kLeastLoaded) {

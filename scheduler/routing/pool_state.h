@@ -21,6 +21,7 @@ class PoolState {
  public:
   PoolState(int32_t devices, const RouterOptions& options);
 
+  void AddDevice();
   void Update(int32_t device, const DeviceBooking& booking);
   void Booked(int32_t device, TimePoint now);
 

@@ -16,6 +16,11 @@ constexpr int32_t kLengths = 32;
 PrefixDirectory::PrefixDirectory(int32_t devices, int64_t capacity)
     : devices_(devices), capacity_(std::max<int64_t>(capacity, devices)) {}
 
+void PrefixDirectory::AddDevice() {
+  ++devices_;
+  capacity_ = std::max<int64_t>(capacity_, devices_);
+}
+
 const PrefixDirectory::Slot* PrefixDirectory::Find(const BlockHash& hash) const {
   const auto found = slot_of_.find(hash);
   return found == slot_of_.end() ? nullptr : &slots_[found->second];

@@ -34,6 +34,9 @@ class PrefixDirectory {
 
   PrefixDirectory(int32_t devices, int64_t capacity);
 
+  // One device more, which holds nothing.
+  void AddDevice();
+
   // `parent`: the block before it; all zeros for the first of a prompt.
   void OnStored(int32_t device, const device::BlockHash& hash, const device::BlockHash& parent);
   void OnRemoved(int32_t device, const device::BlockHash& hash);
@@ -82,8 +85,8 @@ class PrefixDirectory {
   // The deepest kept block below `end` with more than `holders` holders; -1 if there is none.
   int64_t Deepest(absl::Span<const device::BlockHash> hashes, int64_t end, size_t holders) const;
 
-  const int32_t devices_;
-  const int64_t capacity_;
+  int32_t devices_;
+  int64_t capacity_;
   int64_t pairs_ = 0;
   int64_t forgotten_ = 0;
   std::vector<Slot> slots_;

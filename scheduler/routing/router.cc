@@ -12,6 +12,8 @@ Router::Router(int32_t devices, const RouterOptions& options)
 
 Router::~Router() = default;
 
+void Router::AddDevice() { state_->AddDevice(); }
+
 void Router::Update(int32_t device, const DeviceBooking& booking) {
   state_->Update(device, booking);
 }

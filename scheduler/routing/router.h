@@ -54,6 +54,9 @@ class Router {
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
 
+  // One device more, with the next number; until it is booked it has no blocks. None is ever taken
+  // away: one that is gone is booked as not ready.
+  void AddDevice();
   void Update(int32_t device, const DeviceBooking& booking);
   const DeviceBooking& booking(int32_t device) const;
 

@@ -1,8 +1,8 @@
 // A pool that anything may happen to at any instant: submits, choices, cancels, deadlines, readers
 // that fall behind and never come back, token masks that come late or never, devices that die,
-// hang, drag, lose pages, are fenced, drained and return. Small pools, so that blocks run out all
-// the time. After every event the parts of the scheduler and of the devices agree; in the end
-// nothing is left of anything, and every request has ended once.
+// hang, drag, lose pages, are fenced, drained and return, join and leave. Small pools, so that
+// blocks run out all the time. After every event the parts of the scheduler and of the devices
+// agree; in the end nothing is left of anything, and every request has ended once.
 //
 // SCOVILLE_OPERATIONS (a definition, or the environment): how many such operations.
 #include <gtest/gtest.h>
@@ -14,6 +14,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,7 @@ namespace scoville::tests {
 namespace {
 
 constexpr int64_t kOperationsOfAWorld = 1'000;
+constexpr int64_t kMostDevices = 5;
 
 int64_t Operations() {
   const char* asked = std::getenv("SCOVILLE_OPERATIONS");
@@ -47,6 +49,9 @@ struct Reached {
   int64_t losses = 0;  // of devices
   int64_t drains = 0;
   int64_t returns = 0;
+  int64_t added = 0;  // devices
+  int64_t removed = 0;
+  int64_t not_removed = 0;  // because the pool could not do without
   int64_t page_losses = 0;
   int64_t preempted = 0;
   int64_t migrated = 0;
@@ -137,7 +142,7 @@ class World {
         drawable_({100, 101, 102, 103}),
         observer_(reached) {
     const int64_t devices = Between(1, 4);
-    device::DeviceOptions options;
+    device::DeviceOptions& options = device_options_;
     options.kv_blocks = On() ? Between(6, 20) : Between(30, 100);
     options.kv.prefix_cache = On();
     options.host_tier.blocks = options.kv.prefix_cache && On() ? Between(4, 40) : 0;
@@ -148,12 +153,7 @@ class World {
     options.power.park_after = On() ? Milliseconds(Between(1, 5)) : Duration();
     std::vector<device::Device*> borrowed;
     for (int64_t i = 0; i < devices; ++i) {
-      options.id = DeviceId{static_cast<uint32_t>(i)};
-      auto device = device::Device::Create(&loop_, &pricer_, options,
-                                           std::make_unique<device::SyntheticExecutor>(&drawable_));
-      CHECK(device.ok());
-      devices_.push_back(*std::move(device));
-      borrowed.push_back(devices_.back().get());
+      borrowed.push_back(MakeDevice());
     }
     if (On()) {
       masks_ = std::make_unique<LateMasks>(&loop_, [seed](int64_t job) {
@@ -184,7 +184,9 @@ class World {
   // Everything is mended, the readers come back, and what is left ends by itself or is ended.
   void End() {
     for (uint32_t device = 0; device < devices_.size(); ++device) {
-      Return(device);
+      if (devices_[device] != nullptr) {
+        Return(device);
+      }
     }
     for (const auto& [id, behind] : books_.live) {
       *behind = false;
@@ -206,8 +208,15 @@ class World {
     const scheduler::PoolStatus status = scheduler_->Status();
     EXPECT_EQ(status.waiting, 0);
     EXPECT_EQ(status.paused, 0);
+    EXPECT_TRUE(leaving_.empty());  // whoever was to go has gone
     for (size_t i = 0; i < devices_.size(); ++i) {
       EXPECT_EQ(status.running[i], 0);
+      const bool gone = status.health[i].state == device::DeviceState::kRemoved;
+      EXPECT_EQ(gone, devices_[i] == nullptr);
+      if (gone) {
+        EXPECT_EQ(status.devices[i].power, Power());
+        continue;
+      }
       EXPECT_EQ(devices_[i]->kv().used_blocks(), 0);
       EXPECT_EQ(devices_[i]->kv().table_entries(), 0);
     }
@@ -349,10 +358,45 @@ class World {
     }
   }
 
+  device::Device* MakeDevice() {
+    device_options_.id = DeviceId{static_cast<uint32_t>(devices_.size())};
+    auto device = device::Device::Create(&loop_, &pricer_, device_options_,
+                                         std::make_unique<device::SyntheticExecutor>(&drawable_));
+    CHECK(device.ok());
+    devices_.push_back(*std::move(device));
+    return devices_.back().get();
+  }
+
+  void AddDevice() {
+    const auto there = std::count_if(devices_.begin(), devices_.end(),
+                                     [](const auto& device) { return device != nullptr; });
+    if (there < kMostDevices) {
+      CHECK_EQ(scheduler_->AddDevice(MakeDevice()), absl::OkStatus());
+      ++reached_->added;
+    }
+  }
+
+  void RemoveDevice(DeviceId id) {
+    const absl::Status status = scheduler_->RemoveDevice(id, [this](DeviceId gone) {
+      CHECK_EQ(leaving_.erase(gone.value), size_t{1});
+      devices_[gone.value].reset();
+      ++reached_->removed;
+    });
+    CHECK_EQ(status.ok(), !leaving_.contains(id.value) && status.ok());
+    if (status.ok()) {
+      leaving_.insert(id.value);
+    } else {
+      ++reached_->not_removed;
+    }
+  }
+
   void TouchDevice(uint32_t index) {
+    while (devices_[index] == nullptr) {
+      index = (index + 1) % static_cast<uint32_t>(devices_.size());
+    }
     device::Device& device = *devices_[index];
     const DeviceId id{index};
-    switch (Between(0, 11)) {
+    switch (Between(0, 13)) {
       case 0:
         device.Kill();
         return;
@@ -378,6 +422,12 @@ class World {
         ++reached_->page_losses;
         return;
       }
+      case 6:
+        AddDevice();
+        return;
+      case 7:
+        RemoveDevice(id);
+        return;
       default:
         Return(index);
         return;
@@ -389,7 +439,7 @@ class World {
     if (devices_[index]->faulty()) {
       CHECK(scheduler_->FenceDevice(id).ok());  // perhaps nobody has noticed yet
     }
-    CHECK(scheduler_->ReturnDevice(id).ok());
+    CHECK_EQ(scheduler_->ReturnDevice(id).ok(), !leaving_.contains(index));
     ++reached_->returns;
   }
 
@@ -397,7 +447,9 @@ class World {
     reached_->followed += scheduler_->Status().following > 0 ? 1 : 0;
     scheduler_->CheckInvariants();
     for (const auto& device : devices_) {
-      device->kv().CheckInvariants();
+      if (device != nullptr) {
+        device->kv().CheckInvariants();
+      }
     }
     CHECK_EQ(books_.sinks, static_cast<int64_t>(books_.live.size()));
     CHECK_EQ(admitted_ - books_.ended, books_.sinks);
@@ -419,7 +471,9 @@ class World {
   device::Profile profile_;
   device::StepPricer pricer_;
   std::vector<int32_t> drawable_;
-  std::vector<std::unique_ptr<device::Device>> devices_;
+  device::DeviceOptions device_options_;
+  std::vector<std::unique_ptr<device::Device>> devices_;  // nullptr: removed
+  std::set<uint32_t> leaving_;                            // told to, and not gone yet
   CountingObserver observer_;
   std::shared_ptr<const model::CompiledConstraint> constraint_;
   std::unique_ptr<LateMasks> masks_;
@@ -432,7 +486,8 @@ void Print(const Reached& r) {
             << r.cancels << ", readers behind " << r.congested << "\npreempted " << r.preempted
             << ", moved " << r.migrated << ", devices lost " << r.losses << ", drained " << r.drains
             << ", returned " << r.returns << ", page losses " << r.page_losses << ", followed "
-            << r.followed << "\nsteps " << r.steps << ", tokens " << r.tokens << ", late masks "
+            << r.followed << ", added " << r.added << ", removed " << r.removed << ", kept "
+            << r.not_removed << "\nsteps " << r.steps << ", tokens " << r.tokens << ", late masks "
             << r.late_masks << "\nby outcome";
   for (const int64_t count : r.by_outcome) {
     std::cout << " " << count;
@@ -469,6 +524,9 @@ TEST(OperationsTest, NothingIsLeftBehindWhateverHappens) {
   EXPECT_GT(reached.migrated, wanted / 200);
   EXPECT_GT(reached.losses, wanted / 200);
   EXPECT_GT(reached.followed, wanted / 200);
+  EXPECT_GT(reached.added, wanted / 500);
+  EXPECT_GT(reached.removed, wanted / 500);
+  EXPECT_GT(reached.not_removed, wanted / 2'000);
 }
 
 }  // namespace

@@ -99,12 +99,15 @@ class TinyCore {
   }
 
   device::EnergyBuckets Metered() {
+    // Of those that have gone, too.
     device::EnergyBuckets sum;
-    for (device::Device* device : devices) {
-      sum += device->Status().energy;
+    for (const device::DeviceStatus& device : scheduler->Status().devices) {
+      sum += device.energy;
     }
     return sum;
   }
+
+  device::DevicePool& pool() { return *pool_; }
 
   SimulatedEventLoop loop;
 

@@ -126,21 +126,13 @@ class Core {
       : profile(device::DefaultProfile()),
         pricer(&profile, SmallTiming(profile), options.max_step_tokens),
         drawable({100, 101, 102, 103, 104, 105}) {
-    for (int32_t i = 0; i < options.devices; ++i) {
-      device::DeviceOptions device_options;
-      device_options.id = DeviceId{static_cast<uint32_t>(i)};
-      device_options.kv_blocks = options.kv_blocks;
-      device_options.power = options.power;
-      device_options.kv.prefix_cache = options.prefix_cache;
-      auto device = device::Device::Create(
-          &loop, &pricer, device_options,
-          options.executor != nullptr ? options.executor(&drawable)
-                                      : std::make_unique<device::SyntheticExecutor>(&drawable));
-      CHECK(device.ok());
-      devices.push_back(*std::move(device));
-    }
+    device_options.kv_blocks = options.kv_blocks;
+    device_options.power = options.power;
+    device_options.kv.prefix_cache = options.prefix_cache;
     std::vector<device::Device*> borrowed;
-    for (const auto& device : devices) borrowed.push_back(device.get());
+    for (int32_t i = 0; i < options.devices; ++i) {
+      borrowed.push_back(NewDevice(options.executor));
+    }
     scheduler::SchedulerOptions scheduler_options = options.scheduler;
     scheduler_options.refuse_hopeless = options.refuse_hopeless;
     scheduler_options.context = options.context;
@@ -153,6 +145,19 @@ class Core {
     scheduler_options.routing = options.routing;
     scheduler =
         std::make_unique<scheduler::Scheduler>(&loop, borrowed, scheduler_options, &observer);
+  }
+
+  // One more, by `device_options`; the scheduler knows nothing of it.
+  device::Device* NewDevice(
+      std::unique_ptr<device::Executor> (*executor)(const std::vector<int32_t>*) = nullptr) {
+    device_options.id = DeviceId{static_cast<uint32_t>(devices.size())};
+    auto device = device::Device::Create(
+        &loop, &pricer, device_options,
+        executor != nullptr ? executor(&drawable)
+                            : std::make_unique<device::SyntheticExecutor>(&drawable));
+    CHECK(device.ok());
+    devices.push_back(*std::move(device));
+    return devices.back().get();
   }
 
   // A request of `prompt` tokens that runs to `max_tokens`.
@@ -183,6 +188,7 @@ class Core {
   device::Profile profile;
   device::StepPricer pricer;
   std::vector<int32_t> drawable;
+  device::DeviceOptions device_options;
   std::vector<std::unique_ptr<device::Device>> devices;
   LoggingObserver observer;
   std::unique_ptr<scheduler::Scheduler> scheduler;

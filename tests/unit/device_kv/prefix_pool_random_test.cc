@@ -42,6 +42,17 @@ class Directory : public KvEventSink {
   std::vector<BlockHash> removed_;
 };
 
+// What one is told who comes later.
+class Newcomer : public KvEventSink {
+ public:
+  void OnStored(const BlockHash& hash, const BlockHash& parent) override {
+    EXPECT_TRUE(held.emplace(hash, parent).second);
+  }
+  void OnRemoved(const BlockHash&) override { ADD_FAILURE() << "nothing was removed"; }
+
+  std::map<BlockHash, BlockHash> held;
+};
+
 class Walk {
  public:
   Walk(uint64_t seed, int64_t blocks)
@@ -132,6 +143,9 @@ class Walk {
     ASSERT_EQ(pool_.table_entries(), entries);
     const std::map<BlockHash, int64_t> held = reference_.held();
     ASSERT_EQ(directory_.held().size(), held.size());
+    Newcomer newcomer;
+    pool_.TellHeld(&newcomer);
+    ASSERT_EQ(newcomer.held, directory_.held());
     for (const auto& [hash, cell] : held) {
       const std::optional<uint32_t> page = pool_.FindBlock(hash);
       ASSERT_TRUE(page.has_value());

@@ -106,5 +106,26 @@ TEST(BudgetTreeTest, FlatHasOneNode) {
   EXPECT_THAT(tree.Caps(), ElementsAre(Watts(700)));
 }
 
+TEST(BudgetTreeTest, DevicesComeAndGoUnderTheirNumbers) {
+  const std::vector<BudgetNodeSpec> specs = {
+      {"fleet", BudgetLevel::kFleet, Watts(1000), {"a", "b"}, {}},
+      {"a", BudgetLevel::kRack, Watts(400), {}, {0}},
+      {"b", BudgetLevel::kRack, Watts(700), {}, {1}}};
+  absl::StatusOr<BudgetTree> tree = BudgetTree::Create(specs, 2);
+  ASSERT_TRUE(tree.ok()) << tree.status();
+  tree->AddDevice(*tree->Find("a"));
+  EXPECT_EQ(tree->devices(), 3u);
+  EXPECT_EQ(tree->nodes()[1].devices, (std::vector<uint32_t>{0, 2}));
+  EXPECT_EQ(tree->root().devices, (std::vector<uint32_t>{0, 1, 2}));
+  const std::vector<Power> floors = {Watts(150), Watts(150), Watts(300)};
+  EXPECT_EQ(tree->SumsOf(floors)[1], Watts(450));
+  EXPECT_FALSE(tree->CheckFloor(tree->Caps(), floors).ok());
+  tree->RemoveDevice(0);
+  EXPECT_EQ(tree->nodes()[1].devices, (std::vector<uint32_t>{2}));
+  EXPECT_EQ(tree->root().devices, (std::vector<uint32_t>{1, 2}));
+  EXPECT_EQ(tree->devices(), 3u);  // its number is not given again
+  EXPECT_TRUE(tree->CheckFloor(tree->Caps(), {Power(), Watts(150), Watts(300)}).ok());
+}
+
 }  // namespace
 }  // namespace scoville::scheduler

@@ -58,6 +58,9 @@ class FakeDevice final : public PowerControlledDevice {
     parked = false;
   }
 
+  // Taken away: it draws nothing from now on.
+  void Off(TimePoint now) { holds_ = {{TimePoint(), Power(), now}}; }
+
   // The most it may draw at `when`.
   Power WorstAt(TimePoint when) const {
     Power worst;
@@ -73,6 +76,7 @@ class FakeDevice final : public PowerControlledDevice {
   Duration delay = Milliseconds(1'200);
   bool parkable = true;
   bool parked = false;
+  bool fresh = false;  // has drawn nothing yet: its first cap holds at once
   int sent = 0;
 
  private:
@@ -84,7 +88,12 @@ class FakeDevice final : public PowerControlledDevice {
 
   TimePoint Record(TimePoint now, Power cap) {
     ++sent;
-    const bool lower = cap < cap_;
+    const bool lower = cap < cap_ && !fresh;
+    if (fresh) {
+      holds_.clear();
+      holds_.push_back({now, cap, now});
+      fresh = false;
+    }
     cap_ = cap;
     const TimePoint from = lower ? now + delay : now;
     holds_.push_back({lower ? from : std::max(from, holds_.back().from), cap, now});

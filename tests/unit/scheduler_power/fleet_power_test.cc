@@ -237,6 +237,58 @@ TEST_F(FleetPowerTest, StartsWithinItsBudgets) {
               HasSubstr("may draw 118.75 W, but the least caps of its 1 devices sum to 120 W"));
 }
 
+TEST_F(FleetPowerTest, ADeviceThatJoinsSleepsUntilItIsPaidForAndOneThatGoesLeavesItsShare) {
+  Build(2, true);  // 1,000 W for 2 x 500 W
+  FakeDevice third(2);
+  third.fresh = true;
+  work_->loads.emplace_back();
+  work_->closed.push_back(false);
+  work_->preempted.push_back(false);
+  PowerControlledDevice* const more[] = {&third};
+  EXPECT_EQ(fleet_->CanAdd(more, "rack").code(), absl::StatusCode::kNotFound);
+  ASSERT_EQ(fleet_->CanAdd(more, ""), absl::OkStatus());
+  fleet_->Add(more, "fleet");
+  EXPECT_TRUE(third.parked);
+  EXPECT_TRUE(work_->closed[2]);
+  const auto worst = [&] { return Worst() + third.WorstAt(loop_.Now()); };
+  // What it draws asleep counts, and the limit in force says so until the others have come down.
+  EXPECT_EQ(fleet_->book().limits_in_force()[0], Watts(1030));
+  EXPECT_LE(worst(), Watts(1030));
+  RunFor(Milliseconds(1'300));
+  EXPECT_FALSE(third.parked);
+  EXPECT_FALSE(work_->closed[2]);
+  RunFor(Seconds(5));
+  EXPECT_EQ(fleet_->book().limits_in_force()[0], Watts(1000));
+  EXPECT_LE(worst(), Watts(1000));
+  EXPECT_GE(third.Cap(), third.MinCap());
+  EXPECT_EQ(fleet_->Get().nodes[0].devices, 3u);
+  const Power before = SumOfCaps();
+  fleet_->Remove(2);
+  EXPECT_GT(SumOfCaps(), before);
+  const FleetPowerStatus status = fleet_->Get();
+  EXPECT_TRUE(status.devices[2].removed);
+  EXPECT_EQ(status.devices[2].counted, Power());
+  EXPECT_EQ(status.nodes[0].devices, 2u);
+  EXPECT_THAT(std::string(fleet_->SetDeviceCap(2, Watts(200)).status().message()),
+              HasSubstr("was removed"));
+  const int sent = third.sent;
+  RunFor(Seconds(5));
+  EXPECT_EQ(third.sent, sent);  // it is left alone
+}
+
+TEST_F(FleetPowerTest, ADeviceForWhichThereIsNoFloorIsRefused) {
+  Build(2, true);
+  ASSERT_TRUE(fleet_->Set(To(Watts(300)))->would_apply);
+  FakeDevice third(2);
+  PowerControlledDevice* const more[] = {&third};
+  const absl::Status full = fleet_->CanAdd(more, "");
+  EXPECT_EQ(full.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(full.message()),
+              HasSubstr("may draw 300 W, but the least caps of its 3 devices sum to 360 W"));
+  fleet_->Remove(0);
+  EXPECT_EQ(fleet_->CanAdd(more, ""), absl::OkStatus());
+}
+
 // Random budgets, deadlines, ramps, loads, losses: by the devices' own account the fleet never
 // draws above the limit in force, and every announced stair is kept.
 TEST_F(FleetPowerTest, NeverAboveTheLimitInForceWhateverHappens) {
@@ -246,9 +298,12 @@ TEST_F(FleetPowerTest, NeverAboveTheLimitInForceWhateverHappens) {
     return static_cast<int64_t>(RandomBelow(11, 4, draws++, static_cast<uint64_t>(n)));
   };
   int applied = 0;
+  int joined = 0;
+  int left = 0;
   for (int step = 0; step < 3'000; ++step) {
-    const uint32_t device = static_cast<uint32_t>(below(5));
-    switch (below(8)) {
+    const uint32_t device = static_cast<uint32_t>(below(static_cast<int64_t>(devices_.size())));
+    const bool there = fleet_->book().presence(device) == CapBook::Presence::kPresent;
+    switch (below(10)) {
       case 0: {
         PowerRequest request = To(Watts(100 + below(2'600)));
         request.ramp_per_second = Watts(below(3) == 0 ? 10 + below(400) : 0);
@@ -264,7 +319,7 @@ TEST_F(FleetPowerTest, NeverAboveTheLimitInForceWhateverHappens) {
         break;
       }
       case 1:
-        if (!devices_[device]->parked && !work_->closed[device]) {
+        if (there && !devices_[device]->parked && !work_->closed[device]) {
           work_->loads[device] = LoadOfTier(static_cast<int>(below(3)), Seconds(below(40)));
         }
         break;
@@ -277,8 +332,31 @@ TEST_F(FleetPowerTest, NeverAboveTheLimitInForceWhateverHappens) {
         fleet_->DemandMoved();
         break;
       case 4:
-        if (fleet_->book().presence(device) == CapBook::Presence::kPresent) {
+        if (there) {
           (void)fleet_->SetDeviceCap(device, Watts(120 + below(381)));
+        }
+        break;
+      case 5:
+        if (devices_.size() < 40) {
+          auto more = std::make_unique<FakeDevice>(static_cast<uint32_t>(devices_.size()));
+          more->fresh = true;
+          PowerControlledDevice* const all[] = {more.get()};
+          if (fleet_->CanAdd(all, "").ok()) {
+            devices_.push_back(std::move(more));
+            work_->loads.emplace_back();
+            work_->closed.push_back(false);
+            work_->preempted.push_back(false);
+            fleet_->Add(all, "");
+            ++joined;
+          }
+        }
+        break;
+      case 6:
+        if (there && joined - left > 0) {
+          work_->loads[device] = DeviceLoadView();
+          fleet_->Remove(device);
+          devices_[device]->Off(loop_.Now());
+          ++left;
         }
         break;
       default:
@@ -289,6 +367,8 @@ TEST_F(FleetPowerTest, NeverAboveTheLimitInForceWhateverHappens) {
     ASSERT_LE(Worst(), fleet_->book().counted_sums()[0]) << "step " << step;
   }
   EXPECT_GT(applied, 100);
+  EXPECT_GT(joined, 20);
+  EXPECT_GT(left, 20);
 }
 
 }  // namespace

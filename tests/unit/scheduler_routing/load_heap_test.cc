@@ -16,10 +16,15 @@ TEST(LoadHeapTest, WalksAsASortedListWould) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     uint64_t draws = 0;
     const auto below = [&](uint64_t n) { return RandomBelow(seed, 2, draws++, n); };
-    const int32_t devices = 1 + static_cast<int32_t>(below(100));
+    int32_t devices = 1 + static_cast<int32_t>(below(100));
     LoadHeap heap(devices);
     std::map<int32_t, LoadKey> there;
     for (int step = 0; step < 300; ++step) {
+      if (below(20) == 0) {
+        heap.AddDevice();
+        EXPECT_FALSE(heap.Contains(devices));
+        ++devices;
+      }
       const int32_t device = static_cast<int32_t>(below(static_cast<uint64_t>(devices)));
       if (below(3) == 0) {
         heap.Erase(device);

@@ -87,6 +87,49 @@ TEST(RouterRandomTest, SmallPoolsEqualTheSearch) {
   EXPECT_GT(placed, 5000);
 }
 
+// A router that has grown chooses as one that was made so large, across the size at which it stops
+// looking at all devices.
+TEST(RouterRandomTest, AGrownPoolIsAsGoodAsOneMadeSo) {
+  int placed = 0;
+  for (uint64_t seed = 0; seed < 120; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    const int32_t devices = 2 + static_cast<int32_t>(RandomBelow(seed, 5, 0, 60));
+    const int32_t first = 1 + static_cast<int32_t>(RandomBelow(seed, 5, 1, 40)) % (devices - 1);
+    ToyPool pool = ToyPool::Draw(seed, devices, 6, seed % 2 == 1);
+    RouterOptions options = ByCost(kLambdas[seed % 3]);
+    options.policy = static_cast<RoutePolicy>(seed % 6);
+    Router made(devices, options);
+    Router grown(first, options);
+    while (grown.devices() < devices) {
+      grown.AddDevice();
+      EXPECT_FALSE(Fits(grown.booking(grown.devices() - 1), Placement{1, 1, 1}));
+      grown.CheckInvariants();
+    }
+    pool.TellAll(&made);
+    pool.TellAll(&grown);
+    for (uint64_t n = 0; n < 30; ++n) {
+      const ToyRequest request = Arrival(seed, n);
+      const std::vector<device::BlockHash> hashes = ToyPool::HashesOf(request);
+      const Placement placement = ToyPool::PlacementOf(request, hashes);
+      const auto foresee = [&](int32_t device, DeviceView* view) {
+        pool.Foresee(request, device, view);
+      };
+      const int32_t chosen = made.Choose(placement, foresee);
+      ASSERT_EQ(grown.Choose(placement, foresee), chosen) << "arrival " << n;
+      if (chosen >= 0) {
+        ++placed;
+        pool.Place(request, chosen);
+        for (Router* router : {&made, &grown}) {
+          router->Booked(chosen, TimePoint(static_cast<int64_t>(n)));
+          router->Update(chosen, pool.BookingOf(chosen));
+          router->CheckInvariants();
+        }
+      }
+    }
+  }
+  EXPECT_GT(placed, 2000);
+}
+
 struct Regret {
   double chosen = 0;
   double best = 0;
