@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 
 namespace scoville::scheduler {
@@ -40,18 +39,6 @@ int64_t SumOfRates(absl::Span<const DevicePowerView> views) {
   return sum;
 }
 
-absl::Status CheckCaps(const PowerControlledDevice& d) {
-  if (d.MinCap() <= Power() || d.MinCap() > d.FullChunkCap() || d.FullChunkCap() > d.MaxCap() ||
-      d.Cap() < d.MinCap() || d.Cap() > d.MaxCap() || d.ParkedPower() < Power() ||
-      d.CapDelay() < Duration()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "device ", d.id(), " has caps that contradict each other: least ", PowerText(d.MinCap()),
-        ", for a full prefill chunk ", PowerText(d.FullChunkCap()), ", largest ",
-        PowerText(d.MaxCap()), ", now ", PowerText(d.Cap())));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status CheckDevices(const BudgetTree& tree,
                           const std::vector<PowerControlledDevice*>& devices) {
   if (devices.size() != tree.devices()) {
@@ -60,7 +47,7 @@ absl::Status CheckDevices(const BudgetTree& tree,
   }
   for (size_t i = 0; i < devices.size(); ++i) {
     CHECK_EQ(devices[i]->id(), i);
-    RETURN_IF_ERROR(CheckCaps(*devices[i]));
+    RETURN_IF_ERROR(CheckDeviceCaps(*devices[i]));
   }
   return absl::OkStatus();
 }
@@ -220,78 +207,6 @@ void FleetPower::DeviceEmpty(uint32_t device) {
   if (slot.fate != DeviceFate::kRun && slot.fate != DeviceFate::kLost && !slot.parked) {
     Turn(true);
   }
-}
-
-absl::StatusOr<int> FleetPower::NodeFor(absl::string_view name) const {
-  if (!name.empty()) {
-    return tree_.Find(name);
-  }
-  if (tree_.nodes().size() == 1) {
-    return 0;
-  }
-  std::vector<std::string> names;
-  for (const BudgetNode& node : tree_.nodes()) {
-    names.push_back(node.name);
-  }
-  return absl::FailedPreconditionError(absl::StrCat(
-      "the power budget of this pool has ", names.size(),
-      " nodes: say on which of them a new device hangs, one of ", absl::StrJoin(names, ", ")));
-}
-
-absl::Status FleetPower::CanAdd(absl::Span<PowerControlledDevice* const> devices,
-                                absl::string_view node) const {
-  ASSIGN_OR_RETURN(const int home, NodeFor(node));
-  if (slots_.size() + devices.size() > BudgetTree::kMaxDevices) {
-    return absl::FailedPreconditionError(absl::StrCat("the pool has numbered ", slots_.size(),
-                                                      " devices, those it has had included; ",
-                                                      "the limit is ", BudgetTree::kMaxDevices));
-  }
-  BudgetTree tree = tree_;
-  std::vector<Power> floors;
-  for (const Slot& slot : slots_) {
-    floors.push_back(slot.removed ? Power() : slot.device->MinCap());
-  }
-  for (const PowerControlledDevice* device : devices) {
-    CHECK_EQ(device->id(), floors.size());
-    RETURN_IF_ERROR(CheckCaps(*device));
-    tree.AddDevice(home);
-    floors.push_back(device->MinCap());
-  }
-  return tree.CheckFloor(limits_, floors);
-}
-
-void FleetPower::Add(absl::Span<PowerControlledDevice* const> devices, absl::string_view node) {
-  const int home = *NodeFor(node);
-  const TimePoint now = loop_->Now();
-  book_.Advance(now);
-  for (PowerControlledDevice* device : devices) {
-    const uint32_t index = static_cast<uint32_t>(slots_.size());
-    CHECK_EQ(device->id(), index);
-    tree_.AddDevice(home);
-    slots_.push_back({device, device->Cap()});
-    if (device->Cap() <= book_.RoomAt(home)) {
-      book_.Add(device->Cap());
-      continue;
-    }
-    Slot& slot = slots_.back();
-    slot.parked = true;
-    slot.closed = true;
-    device->Park(now);
-    book_.Add(device->ParkedPower());
-    work_->SetClosed(index, true);
-  }
-  Replan(Views());
-  ApplyFates();
-  Turn(true);
-}
-
-void FleetPower::Remove(uint32_t device) {
-  Slot& slot = slots_[device];
-  book_.Fence(device);
-  tree_.RemoveDevice(device);
-  slot.removed = true;
-  slot.parked = slot.closed = slot.returning = false;
-  Turn(true);
 }
 
 void FleetPower::DeviceLost(uint32_t device) {

@@ -80,6 +80,9 @@ struct DeviceCapAnswer {
   TimePoint effective_at;
 };
 
+// InvalidArgument for a device whose caps contradict each other.
+absl::Status CheckDeviceCaps(const PowerControlledDevice& device);
+
 class FleetPower {
  public:
   // One device per id of the tree, in order.

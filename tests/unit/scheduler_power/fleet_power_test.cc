@@ -50,6 +50,21 @@ class FleetPowerTest : public ::testing::Test {
     for (const auto& device : devices_) sum += device->Cap();
     return sum;
   }
+  // One more device, if the budget can hold it.
+  bool Join() {
+    auto more = std::make_unique<FakeDevice>(static_cast<uint32_t>(devices_.size()));
+    more->fresh = true;
+    PowerControlledDevice* const all[] = {more.get()};
+    if (!fleet_->CanAdd(all, "").ok()) {
+      return false;
+    }
+    devices_.push_back(std::move(more));
+    work_->loads.emplace_back();
+    work_->closed.push_back(false);
+    work_->preempted.push_back(false);
+    fleet_->Add(all, "");
+    return true;
+  }
   void RunFor(Duration d) { loop_.RunUntil(loop_.Now() + d); }
 
   SimulatedEventLoop loop_;
@@ -337,19 +352,7 @@ TEST_F(FleetPowerTest, NeverAboveTheLimitInForceWhateverHappens) {
         }
         break;
       case 5:
-        if (devices_.size() < 40) {
-          auto more = std::make_unique<FakeDevice>(static_cast<uint32_t>(devices_.size()));
-          more->fresh = true;
-          PowerControlledDevice* const all[] = {more.get()};
-          if (fleet_->CanAdd(all, "").ok()) {
-            devices_.push_back(std::move(more));
-            work_->loads.emplace_back();
-            work_->closed.push_back(false);
-            work_->preempted.push_back(false);
-            fleet_->Add(all, "");
-            ++joined;
-          }
-        }
+        joined += devices_.size() < 40 && Join() ? 1 : 0;
         break;
       case 6:
         if (there && joined - left > 0) {
