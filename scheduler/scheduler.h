@@ -245,7 +245,7 @@ class Scheduler {
   // Devices take nothing new, and what runs on them moves on; each is let go when it is empty and
   // nobody reads its pages any more: `gone` runs then, in an event of its own, and may destroy it.
   // Its number is never given again. All or none: FailedPrecondition where no other device that
-  // works would stay, or where a live request fits none of those that would.
+  // takes work would stay, or where a live request fits none of those that would.
   absl::Status RemoveDevices(absl::Span<const DeviceId> devices,
                              std::function<void(DeviceId)> gone = nullptr);
   absl::Status AddDevice(device::Device* device, absl::string_view budget_node = {}) {

@@ -72,6 +72,7 @@ bool IsBelow(const scheduler::FleetPowerStatus& fleet, uint32_t device, int node
 
 // What all devices below a node drew together, piece by piece.
 std::vector<device::TracePiece> SumOfTraces(const std::vector<device::Device*>& devices,
+                                            const std::vector<Duration>& born,
                                             const scheduler::FleetPowerStatus& fleet, int node) {
   std::vector<std::pair<TimePoint, Power>> steps;
   for (const device::Device* device : devices) {
@@ -79,8 +80,9 @@ std::vector<device::TracePiece> SumOfTraces(const std::vector<device::Device*>& 
       continue;
     }
     for (const device::TracePiece& piece : device->power().trace()) {
-      steps.emplace_back(piece.start, piece.power);
-      steps.emplace_back(piece.start + piece.duration, Power() - piece.power);
+      const TimePoint start = piece.start + born[device->id().value];
+      steps.emplace_back(start, piece.power);
+      steps.emplace_back(start + piece.duration, Power() - piece.power);
     }
   }
   std::sort(steps.begin(), steps.end());
@@ -143,6 +145,9 @@ absl::Status CheckRunning(const std::vector<device::Device*>& devices,
     const std::string name = absl::StrCat("device ", status.id.value);
     const bool takes_work = pool.health[i].state == device::DeviceState::kReady;
     metered += status.energy;
+    if (status.state == device::DeviceState::kRemoved) {
+      continue;
+    }
     RETURN_IF_ERROR(CheckResidents(name, status, residents[i], pool.running[i]));
     if (instant_over && !status.busy && !residents[i].paused && !residents[i].delayed) {
       return absl::InternalError(name + " is idle beside a request that it runs");
@@ -201,15 +206,16 @@ void NodeLimits::Note(const scheduler::FleetPower& fleet, TimePoint now) {
 }
 
 absl::Status CheckNodes(const std::vector<device::Device*>& devices,
-                        const scheduler::FleetPowerStatus& fleet, const NodeLimits& limits,
-                        Duration window) {
+                        const std::vector<Duration>& born, const scheduler::FleetPowerStatus& fleet,
+                        const NodeLimits& limits, Duration window) {
   for (size_t i = 0; i < fleet.nodes.size(); ++i) {
     const std::vector<device::TraceCap>& caps = limits.nodes()[i];
     const auto bounded = [](const device::TraceCap& c) { return c.cap < kUnbounded; };
     if (std::none_of(caps.begin(), caps.end(), bounded)) {
       continue;  // never a budget
     }
-    const std::vector<device::TracePiece> trace = SumOfTraces(devices, fleet, static_cast<int>(i));
+    const std::vector<device::TracePiece> trace =
+        SumOfTraces(devices, born, fleet, static_cast<int>(i));
     if (trace.empty()) {
       continue;  // nothing happened
     }

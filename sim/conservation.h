@@ -41,10 +41,11 @@ class NodeLimits {
 };
 
 // As CheckCaps, of the devices below each node together: no window's mean power was above the
-// node's limit in force at its end.
+// node's limit in force at its end. `devices` and `born`, when the own time of each began, by
+// number.
 absl::Status CheckNodes(const std::vector<device::Device*>& devices,
-                        const scheduler::FleetPowerStatus& fleet, const NodeLimits& limits,
-                        Duration window);
+                        const std::vector<Duration>& born, const scheduler::FleetPowerStatus& fleet,
+                        const NodeLimits& limits, Duration window);
 
 // At the end of a run: the same for its records, each request ended once, and the times in the
 // system are the integral of the number in the system over the loop's clock (Little's law).

@@ -48,6 +48,7 @@ enum class EventKind : uint8_t {
   kDrain,        // new requests are refused from now on
   kEndAll,       // the drain's deadline: what is left ends
   kPowerBudget,  // the pool's devices may draw so much together
+  kScale,        // the pool has so many devices
   // Of one device.
   kKillDevice,    // dies silently
   kHangDevice,    // its step, or the next one, never ends
@@ -67,6 +68,8 @@ struct ScenarioEvent {
   int64_t percent = 100;
   std::vector<uint32_t> pages{};
   bool migrate = false;
+  int64_t devices = 0;    // of a scale
+  std::string node = {};  // of a scale: where new ones hang in the power budget
 };
 
 struct Scenario {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/nearest_name.h"
 #include "base/status_macros.h"
+#include "scheduler/core/scale_pool.h"
 #include "scheduler/power/budget_config.h"
 #include "sim/scenario_sections.h"
 
@@ -44,7 +45,11 @@ absl::Status ReadBudget(const YamlMap& map, const Scenario& scenario,
 absl::Status ReadFault(const YamlMap& map, const Scenario& scenario, ScenarioEvent* event) {
   int64_t device = 0;
   RETURN_IF_ERROR(map.Require("device", &device));
-  if (device < 0 || device >= scenario.pool.devices) {
+  // Where the pool is scaled, whether the device is there is seen when the event comes.
+  const bool scales =
+      std::any_of(scenario.events.begin(), scenario.events.end(),
+                  [](const ScenarioEvent& e) { return e.kind == EventKind::kScale; });
+  if (device < 0 || device > UINT32_MAX || (device >= scenario.pool.devices && !scales)) {
     return map.Error("device", absl::StrCat("there is no device ", device, ", the pool has 0 to ",
                                             scenario.pool.devices - 1));
   }
@@ -74,8 +79,8 @@ absl::Status ReadFault(const YamlMap& map, const Scenario& scenario, ScenarioEve
 
 absl::Status ReadEvents(const YamlMap& root, Scenario* scenario) {
   const std::vector<std::string> kinds = {
-      "cancel",      "drain",      "end_all",      "power_budget", "kill_device",  "hang_device",
-      "slow_device", "lose_pages", "fence_device", "drain_device", "return_device"};
+      "cancel",      "drain",       "end_all",    "power_budget", "scale",        "kill_device",
+      "hang_device", "slow_device", "lose_pages", "fence_device", "drain_device", "return_device"};
   std::vector<std::string> ids;
   for (const WrittenRequest& request : scenario->requests) {
     ids.push_back(request.id);
@@ -100,6 +105,11 @@ absl::Status ReadEvents(const YamlMap& root, Scenario* scenario) {
     }
     if (event.kind == EventKind::kPowerBudget) {
       RETURN_IF_ERROR(ReadBudget(map, *scenario, &event.budget));
+    }
+    if (event.kind == EventKind::kScale) {
+      RETURN_IF_ERROR(
+          map.Require("devices", &event.devices, YamlIntRange{1, scheduler::kMostDevices}));
+      RETURN_IF_ERROR(map.Read("node", &event.node));
     }
     if (event.kind >= EventKind::kKillDevice) {
       RETURN_IF_ERROR(ReadFault(map, *scenario, &event));

@@ -13,6 +13,7 @@
 #include "model/card/model_card_reader.h"
 #include "model/text/detokenizer.h"
 #include "scheduler/power/budget_config.h"
+#include "sim/changing_pool.h"
 #include "sim/conservation.h"
 #include "sim/request_factory.h"
 #include "sim/traffic.h"
@@ -66,7 +67,6 @@ class Run {
   void OnEnd(size_t index, const scheduler::RequestRecord& record, int64_t tokens);
   void StartNext(size_t index, Duration at_least);
   void Apply(const ScenarioEvent& event);
-  device::Device* DeviceOf(const ScenarioEvent& event) const;
   void Note(const absl::Status& status);  // of what must not fail
   absl::Status RunEvents();
   void WindDown();
@@ -98,6 +98,7 @@ class Run {
   std::vector<Offer> offers_;
   absl::Status violation_;  // the first one a sink saw
   std::unique_ptr<device::DevicePool> pool_;
+  std::optional<ChangingPool> changing_;
   std::optional<scheduler::Scheduler> scheduler_;
   NodeLimits limits_;
 };
@@ -186,6 +187,7 @@ absl::Status Run::MakePool() {
     floors.push_back(device->power().min_cap());
   }
   RETURN_IF_ERROR(scheduler::CheckFleetPower(options.fleet, floors));
+  changing_.emplace(&loop_, pool_.get());
   scheduler_.emplace(&loop_, pool_->devices(), options, &result_.records);
   limits_.Note(scheduler_->fleet(), loop_.Now());
   const device::Profile& profile = pool_->profile();
@@ -270,36 +272,9 @@ void Run::Apply(const ScenarioEvent& event) {
             absl::StrCat("the power budget cannot be kept: ", answer->summary));
       }
       return;
-    case EventKind::kKillDevice:
-      DeviceOf(event)->Kill();
-      return;
-    case EventKind::kHangDevice:
-      DeviceOf(event)->Hang();
-      return;
-    case EventKind::kSlowDevice:
-      DeviceOf(event)->SlowDown(event.percent);
-      return;
-    case EventKind::kLosePages:
-      Note(scheduler_->LosePages(DeviceId{event.device}, event.pages));
-      return;
-    case EventKind::kFenceDevice:
-      Note(scheduler_->FenceDevice(DeviceId{event.device}));
-      return;
-    case EventKind::kDrainDevice:
-      // A device that is lost already needs no draining.
-      scheduler_->DrainDevice(DeviceId{event.device}, event.migrate).IgnoreError();
-      return;
-    case EventKind::kReturnDevice:
-      if (DeviceOf(event)->faulty()) {
-        Note(scheduler_->FenceDevice(DeviceId{event.device}));  // perhaps nobody has noticed yet
-      }
-      Note(scheduler_->ReturnDevice(DeviceId{event.device}));
-      return;
+    default:
+      Note(changing_->Apply(event, &*scheduler_));
   }
-}
-
-device::Device* Run::DeviceOf(const ScenarioEvent& event) const {
-  return pool_->devices()[event.device];
 }
 
 void Run::Note(const absl::Status& status) {
@@ -412,7 +387,7 @@ absl::Status Run::RunEvents() {
     if (options_.check_every_event) {
       limits_.Note(scheduler_->fleet(), loop_.Now());
       RETURN_IF_ERROR(CheckDevices(pool_->devices()));
-      RETURN_IF_ERROR(CheckRunning(pool_->devices(), *scheduler_, result_.records,
+      RETURN_IF_ERROR(CheckRunning(changing_->All(), *scheduler_, result_.records,
                                    loop_.next_time() - loop_.Now()));
     }
   }
@@ -427,8 +402,8 @@ void Run::WindDown() {
 }
 
 void Run::Collect() {
-  for (device::Device* device : pool_->devices()) {
-    result_.devices.push_back(device->Status());
+  for (device::Device* device : changing_->All()) {
+    result_.devices.push_back(changing_->StatusOf(device));
     result_.peak_kv_blocks.push_back(device->kv().peak_used_blocks());
   }
   result_.end = loop_.Now();
@@ -462,8 +437,9 @@ absl::StatusOr<SimulationResult> Run::Execute() {
   if (options_.check_every_event && (governor == device::GovernorKind::kPredictive ||
                                      governor == device::GovernorKind::kStatic)) {
     const Duration window = scenario_.pool.power.cap_window;
-    RETURN_IF_ERROR(CheckCaps(pool_->devices(), window));
-    RETURN_IF_ERROR(CheckNodes(pool_->devices(), scheduler_->fleet().Get(), limits_, window));
+    RETURN_IF_ERROR(CheckCaps(changing_->All(), window));
+    RETURN_IF_ERROR(CheckNodes(changing_->All(), changing_->born(), scheduler_->fleet().Get(),
+                               limits_, window));
   }
   if (absl::Status status = CheckConservation(result_, *scheduler_); !status.ok()) {
     WindDown();

@@ -1,4 +1,4 @@
-// `scoville models` and `scoville model`: what is served, loaded and unloaded.
+// `scoville models` and `scoville model`: what is served, loaded, unloaded and scaled.
 #include <algorithm>
 #include <cstdint>
 #include <memory>
@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/quantity.h"
 #include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
@@ -47,7 +48,7 @@ int Models(Session& session) {
 
 constexpr char kUsage[] =
     "try `scoville model list`, `scoville model load NAME --card llama-3.1-8b --executor "
-    "synthetic` "
+    "synthetic`, `scoville model scale NAME 4` "
     "or `scoville model unload NAME --wait`";
 
 struct ModelWords {
@@ -61,6 +62,8 @@ struct ModelWords {
   std::optional<uint32_t> chips;
   std::optional<uint64_t> kv_blocks;
   std::string cap;
+  std::optional<uint32_t> count;
+  std::string node;
   bool wait = false;
 };
 
@@ -133,6 +136,51 @@ int Unload(Session& session, const ModelWords& words) {
              : kExitFailed;
 }
 
+// Until the devices that were told to go have gone.
+absl::Status WaitUntilRemoved(Session& session, const std::string& name,
+                              const v1::ScaleModelResponse& scaled) {
+  v1::WatchPoolRequest request;
+  request.set_interval_ns(100'000'000);
+  const auto leaves = [&](const v1::Device& device) {
+    return device.model() == name && device.state() != v1::DEVICE_STATE_REMOVED &&
+           std::find(scaled.removed().begin(), scaled.removed().end(), device.id()) !=
+               scaled.removed().end();
+  };
+  return session.client().WatchPool(
+      request, session.call_options(), [&](const v1::PoolState& pool) {
+        return std::any_of(pool.devices().begin(), pool.devices().end(), leaves);
+      });
+}
+
+int Scale(Session& session, const ModelWords& words) {
+  v1::ScaleModelRequest request;
+  request.set_model(words.name);
+  request.set_devices(*words.count);
+  request.set_budget_node(words.node);
+  const auto answer = session.client().ScaleModel(request, session.call_options());
+  if (!answer.ok()) {
+    return session.Fail(answer.status(), "scale the model");
+  }
+  if (words.wait && answer->removed_size() > 0) {
+    if (const absl::Status gone = WaitUntilRemoved(session, words.name, *answer); !gone.ok()) {
+      return session.Fail(gone, "wait for the devices to be gone");
+    }
+  }
+  if (session.json()) {
+    return session.PrintJson(MessageToJson(*answer));
+  }
+  std::string text = absl::StrCat("Model ", words.name, ": ", answer->devices(),
+                                  answer->devices() == 1 ? " device" : " devices");
+  if (answer->added_size() > 0) {
+    absl::StrAppend(&text, ", new: ", absl::StrJoin(answer->added(), ", "));
+  }
+  if (answer->removed_size() > 0) {
+    absl::StrAppend(&text, words.wait ? ", gone: " : ", as soon as they are empty without: ",
+                    absl::StrJoin(answer->removed(), ", "));
+  }
+  return Session::Print(absl::StrCat(text, ".\n")) ? kExitDone : kExitFailed;
+}
+
 int Model(Session& session, const ModelWords& words) {
   const bool load = words.action == "load";
   const bool load_options = !words.path.empty() || !words.card.empty() || !words.executor.empty() ||
@@ -144,8 +192,18 @@ int Model(Session& session, const ModelWords& words) {
   if (!words.path.empty() && !words.card.empty()) {
     return Session::Misused("--path and --card exclude each other", kUsage);
   }
-  if (words.wait && words.action != "unload") {
-    return Session::Misused("--wait belongs to `scoville model unload`", kUsage);
+  const bool scale = words.action == "scale";
+  if (words.wait && words.action != "unload" && !scale) {
+    return Session::Misused("--wait belongs to `scoville model unload` and `scale`", kUsage);
+  }
+  if (!scale && (words.count || !words.node.empty())) {
+    return Session::Misused("a number of devices and --node belong to `scoville model scale`",
+                            kUsage);
+  }
+  if (scale) {
+    return words.count
+               ? Scale(session, words)
+               : Session::Misused("model scale takes a name and a number of devices", kUsage);
   }
   if (load) {
     return Load(session, words);
@@ -167,13 +225,15 @@ void DefineModels(CommandLine* line) {
 
 void DefineModel(CommandLine* line) {
   auto words = std::make_shared<ModelWords>();
-  Command command = line->Add("model", "Show models, load and unload them", "Pool",
+  Command command = line->Add("model", "Show models, load, unload and scale them", "Pool",
                               "  scoville model list\n"
                               "  scoville model load small --path /models/small.gguf --devices 2\n"
+                              "  scoville model scale small 4\n"
                               "  scoville model unload small --wait\n");
-  command.Text("ACTION", &words->action, "list (default), load [NAME] or unload NAME")
-      .OneOf({"list", "load", "unload"});
+  command.Text("ACTION", &words->action, "list (default), load [NAME], unload NAME or scale NAME N")
+      .OneOf({"list", "load", "unload", "scale"});
   command.Text("NAME", &words->name, "What requests call it (default: from the file or the card)");
+  command.Number("N", &words->count, "With scale: how many devices it shall have");
   command.Text("--path", &words->path, "With load: a GGUF file on the daemon's machine");
   command.Text("--card", &words->card, "With load: a model that is only timed, by its card");
   command.Text("--executor", &words->executor, "With load (default: the daemon's)")
@@ -184,7 +244,10 @@ void DefineModel(CommandLine* line) {
   command.Number("--kv-blocks", &words->kv_blocks,
                  "With load: of each device (default: the daemon's)");
   command.Text("--cap-per-device", &words->cap, "With load: as 250W (default: the daemon's)");
-  command.Flag("--wait", &words->wait, "With unload: until its devices are freed");
+  command.Text("--node", &words->node,
+               "With scale: where new devices hang in the model's power budget");
+  command.Flag("--wait", &words->wait,
+               "With unload and scale: until the devices that go are freed");
   command.Run([words](Session& session) { return Model(session, *words); });
 }
 

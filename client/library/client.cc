@@ -222,6 +222,11 @@ absl::StatusOr<v1::UnloadModelResponse> Client::UnloadModel(const v1::UnloadMode
   return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::UnloadModel, request, options);
 }
 
+absl::StatusOr<v1::ScaleModelResponse> Client::ScaleModel(const v1::ScaleModelRequest& request,
+                                                          const CallOptions& options) {
+  return impl_->Unary(impl_->pool_stub(), &v1::Pool::Stub::ScaleModel, request, options);
+}
+
 absl::StatusOr<Health> Client::CheckHealth(absl::string_view service, const CallOptions& options) {
   grpc::health::v1::HealthCheckRequest request;
   request.set_service(std::string(service));

@@ -54,6 +54,8 @@ class LoadModelResponse;
 class PoolState;
 class ReturnDeviceRequest;
 class ReturnDeviceResponse;
+class ScaleModelRequest;
+class ScaleModelResponse;
 class SetDevicePowerCapRequest;
 class SetDevicePowerCapResponse;
 class SetPowerBudgetRequest;
@@ -138,6 +140,8 @@ class Client {
                                                   const CallOptions& options);
   absl::StatusOr<v1::UnloadModelResponse> UnloadModel(const v1::UnloadModelRequest& request,
                                                       const CallOptions& options);
+  absl::StatusOr<v1::ScaleModelResponse> ScaleModel(const v1::ScaleModelRequest& request,
+                                                    const CallOptions& options);
 
   // Of grpc.health.v1: "" is the whole daemon, "model/<id>" a model.
   absl::StatusOr<Health> CheckHealth(absl::string_view service, const CallOptions& options);

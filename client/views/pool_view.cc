@@ -117,6 +117,8 @@ std::string WaitText(const v1::LiveRequest& request) {
   return text;
 }
 
+bool IsThere(const v1::Device& device) { return device.state() != v1::DEVICE_STATE_REMOVED; }
+
 std::vector<TableCell> DeviceRow(const v1::Device& device, const Work& work, double seconds) {
   const std::string state = EnumText(*v1::DeviceState_descriptor(), device.state());
   const double per_token = work.joules / work.output_tokens;
@@ -155,6 +157,11 @@ std::vector<std::string> Title(const v1::PoolState& before, const v1::PoolState&
   if (now.migrations() > 0) {
     title.push_back(absl::StrCat("migrations ", now.migrations()));
   }
+  const auto removed =
+      now.devices_size() - std::count_if(now.devices().begin(), now.devices().end(), IsThere);
+  if (removed > 0) {
+    title.push_back(absl::StrCat("removed so far ", removed));
+  }
   if (now.devices_lost() > 0) {
     title.push_back(absl::StrCat("lost so far ", now.devices_lost()));
   }
@@ -167,7 +174,9 @@ std::string LagText(const v1::PoolState& before, const v1::PoolState& now) {
   int64_t lag_ns = 0;
   for (const v1::Device& device : now.devices()) lag_ns += device.lag_ns();
   for (const v1::Device& device : before.devices()) lag_ns -= device.lag_ns();
-  const double device_seconds = SecondsBetween(before, now) * now.devices_size();
+  const double device_seconds =
+      SecondsBetween(before, now) *
+      static_cast<double>(std::count_if(now.devices().begin(), now.devices().end(), IsThere));
   const double share = device_seconds > 0 ? static_cast<double>(lag_ns) * 1e-9 / device_seconds : 0;
   if (share < 0.01) return "";
   return absl::StrFormat(
@@ -195,7 +204,9 @@ std::string PoolText(const v1::PoolState& before, const v1::PoolState& now,
   table.SetTitle(Title(before, now));
   const double seconds = SecondsBetween(before, now);
   for (const v1::Device& device : now.devices()) {
-    table.AddRow(DeviceRow(device, WorkSince(before, device), seconds));
+    if (IsThere(device)) {
+      table.AddRow(DeviceRow(device, WorkSince(before, device), seconds));
+    }
   }
   const Work total = WorkOf(now);
   return absl::StrCat(
@@ -220,6 +231,9 @@ std::string DevicesText(const v1::PoolState& pool, const Terminal& terminal) {
                {.heading = "Total", .right = true},
                {.heading = "Prefix hits", .right = true, .optional = true}});
   for (const v1::Device& device : pool.devices()) {
+    if (!IsThere(device)) {
+      continue;
+    }
     table.AddRow(
         {{absl::StrCat(device.id())},
          {device.chips() > 1 ? absl::StrCat(device.chips(), "x ", device.profile())

@@ -36,20 +36,25 @@ absl::StatusOr<ScaleAnswer> ScalePool(device::DevicePool* pool, Scheduler* sched
   }
   const PoolStatus status = scheduler->Status();
   std::vector<DeviceId> lost;
+  std::vector<DeviceId> drained;
   std::vector<DeviceId> working;
   for (size_t i = 0; i < status.health.size(); ++i) {
     const DeviceHealth& health = status.health[i];
     if (!health.removing && health.state != device::DeviceState::kRemoved) {
-      (health.state == device::DeviceState::kLost ? lost : working).push_back(status.devices[i].id);
+      const bool drains = health.state == device::DeviceState::kDraining ||
+                          health.state == device::DeviceState::kDrained;
+      const bool is_lost = health.state == device::DeviceState::kLost;
+      (is_lost ? lost : drains ? drained : working).push_back(status.devices[i].id);
     }
   }
-  const int64_t now = static_cast<int64_t>(lost.size() + working.size());
+  const int64_t now = static_cast<int64_t>(lost.size() + drained.size() + working.size());
   if (devices >= now) {
     return devices == now ? ScaleAnswer{}
                           : Grow(pool, scheduler, static_cast<int32_t>(devices - now), budget_node);
   }
   ScaleAnswer answer;
   answer.removed = std::move(lost);
+  answer.removed.insert(answer.removed.end(), drained.rbegin(), drained.rend());
   answer.removed.insert(answer.removed.end(), working.rbegin(), working.rend());
   answer.removed.resize(static_cast<size_t>(now - devices));
   RETURN_IF_ERROR(

@@ -121,14 +121,14 @@ absl::Status Scheduler::Impl::CanRemove(absl::Span<const DeviceId> devices) cons
   int64_t stay = 0;
   int64_t largest = 0;
   for (const DeviceSlot& slot : devices_) {
-    if (!slot.lost && !slot.removing && !named(slot)) {
+    if (slot.stays() && !slot.draining && !named(slot)) {
       ++stay;
       largest = std::max(largest, LargestTokens(slot));
     }
   }
   if (stay == 0) {
     return absl::FailedPreconditionError(
-        "no device that works would stay: unload the model, or end the pool, instead");
+        "no device that takes work would stay: unload the model, or end the pool, instead");
   }
   const auto too_long = [&](const auto& entry) { return entry.second->last_token > largest; };
   const int64_t stranded = std::count_if(live_.begin(), live_.end(), too_long);

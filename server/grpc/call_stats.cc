@@ -30,6 +30,7 @@ constexpr std::array<MethodName, kMethods> kNames = {{
     {kPool, "InjectFault", "unary"},
     {kPool, "LoadModel", "unary"},
     {kPool, "UnloadModel", "unary"},
+    {kPool, "ScaleModel", "unary"},
 }};
 
 constexpr std::array<const char*, 17> kCodes = {

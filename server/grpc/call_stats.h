@@ -31,8 +31,9 @@ enum class Method : uint8_t {
   kInjectFault,
   kLoadModel,
   kUnloadModel,
+  kScaleModel,
 };
-inline constexpr size_t kMethods = 17;
+inline constexpr size_t kMethods = 18;
 
 class CallStats {
  public:

@@ -1,7 +1,8 @@
 // The calls of this server, each kind in a source of its own: completion_call.cc (Generate, Chat),
 // unary_methods.cc (Tokenize, Detokenize, ListModels, GetPool, Explain), watch_call.cc (WatchPool),
 // power_calls.cc (SetPowerBudget, GetPowerBudget, SetDevicePowerCap), device_calls.cc (DrainDevice,
-// ReturnDevice, FenceDevice, InjectFault), model_calls.cc (LoadModel, UnloadModel).
+// ReturnDevice, FenceDevice, InjectFault), model_calls.cc (LoadModel, UnloadModel,
+// ScaleModel).
 //
 // Each function waits for `count` calls of each method on each queue; a call that arrives arms its
 // successor. Queues alternate, so that the calls of one connection spread over all threads, whose

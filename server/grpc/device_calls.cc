@@ -37,13 +37,16 @@ void Command(Call* call, Run command) {
       call,
       [call, command](Deployment& deployment) {
         const DeviceId device{call->request().device()};
-        const size_t devices = deployment.pool().devices().size();
+        const uint32_t ids = deployment.pool().ids();
         Outcome outcome;
-        if (device.value < devices) {
+        if (deployment.pool().Find(device) != nullptr) {
           outcome.status = command(deployment, device);
+        } else if (device.value < ids) {
+          outcome.status =
+              absl::NotFoundError(absl::StrCat("device ", device.value, " was removed"));
         } else {
-          outcome.status = absl::NotFoundError(absl::StrCat("there is no device ", device.value,
-                                                            ", the pool has 0 to ", devices - 1));
+          outcome.status = absl::NotFoundError(
+              absl::StrCat("there is no device ", device.value, ", the pool has 0 to ", ids - 1));
         }
         outcome.view = ViewOf(deployment, /*requests=*/0);
         return outcome;
@@ -99,7 +102,7 @@ std::optional<ServiceError> CheckFault(const v1::InjectFaultRequest& in) {
 }
 
 absl::Status LosePages(Deployment& deployment, DeviceId id, const v1::InjectFaultRequest& in) {
-  const int64_t all = deployment.pool().devices()[id.value]->kv().capacity_blocks();
+  const int64_t all = deployment.pool().Find(id)->kv().capacity_blocks();
   if (int64_t{in.first_page()} + in.pages() > all) {
     return absl::InvalidArgumentError(absl::StrCat("from page ", in.first_page(), ", ", in.pages(),
                                                    " pages: the device has ", all));
@@ -110,7 +113,7 @@ absl::Status LosePages(Deployment& deployment, DeviceId id, const v1::InjectFaul
 }
 
 absl::Status Inject(Deployment& deployment, DeviceId id, const v1::InjectFaultRequest& in) {
-  device::Device* const device = deployment.pool().devices()[id.value];
+  device::Device* const device = deployment.pool().Find(id);
   if (device->fenced()) {
     return absl::FailedPreconditionError(
         absl::StrCat("device ", id.value, " is lost: nothing more can happen to it"));

@@ -23,6 +23,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/units.h"
+#include "scheduler/core/scale_pool.h"
 #include "server/engine/engine.h"
 #include "server/runtime/background_worker.h"
 #include "server/stream/stream_hub.h"
@@ -59,13 +60,17 @@ struct ModelToLoad {
   Power cap_per_device;
 };
 
-// Who loads and unloads models. Called on the queues' threads; must not block.
+// Who loads, unloads and scales models. Called on the queues' threads; must not block.
 struct ModelAdmin {
   using Loaded = std::function<void(absl::StatusOr<std::shared_ptr<Deployment>>)>;
   // Calls back once, on any thread. Empty: models cannot be loaded.
   std::function<void(ModelToLoad, Loaded)> load;
   // False if it is on its way out already.
   std::function<bool(const std::shared_ptr<Deployment>&)> unload;
+  // On the engine thread, with a deployment that is open: the number of its devices, and the node
+  // of its power budget on which new ones hang.
+  std::function<absl::StatusOr<scheduler::ScaleAnswer>(Deployment&, int64_t, absl::string_view)>
+      scale;
 };
 
 // Counts of one method since the start.

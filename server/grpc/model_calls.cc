@@ -1,4 +1,4 @@
-// LoadModel, UnloadModel.
+// LoadModel, UnloadModel, ScaleModel.
 #include "server/grpc/model_calls.h"
 
 #include <memory>
@@ -17,6 +17,7 @@ namespace {
 
 using Pool = v1::Pool::AsyncService;
 using LoadCall = UnaryCall<Pool, v1::LoadModelRequest, v1::LoadModelResponse>;
+using ScaleCall = UnaryCall<Pool, v1::ScaleModelRequest, v1::ScaleModelResponse>;
 using UnloadCall = UnaryCall<Pool, v1::UnloadModelRequest, v1::UnloadModelResponse>;
 
 constexpr size_t kMaxText = 4096;
@@ -114,6 +115,64 @@ void UnloadModel(UnloadCall* call) {
   }
 }
 
+// What was done, and how many devices there are then.
+struct Scaled {
+  absl::StatusOr<scheduler::ScaleAnswer> answer;
+  uint32_t devices = 0;
+};
+
+Scaled Scale(ScaleCall* call, Deployment& deployment) {
+  const v1::ScaleModelRequest& in = call->request();
+  Scaled out;
+  if (deployment.state() != DeploymentState::kReady) {
+    out.answer = absl::FailedPreconditionError(
+        absl::StrCat("model '", deployment.id(), "' is being loaded or unloaded"));
+    return out;
+  }
+  out.answer = call->shared().models.scale(deployment, in.devices(), in.budget_node());
+  out.devices = in.devices();
+  return out;
+}
+
+// What cannot be scaled, as what the client sees.
+ServiceError ErrorOfScale(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kNotFound:
+      return InvalidField("budget_node", status.message());
+    case absl::StatusCode::kInvalidArgument:
+      return InvalidField("devices", status.message());
+    default:
+      return WrongState(status.message());
+  }
+}
+
+void ScaleModel(ScaleCall* call) {
+  if (call->request().budget_node().size() > kMaxText) {
+    call->Reply(InvalidField("budget_node", absl::StrCat("has more than ", kMaxText, " bytes")));
+    return;
+  }
+  if (call->shared().draining.load() || !call->shared().models.scale) {
+    call->Reply(ServerDraining());
+    return;
+  }
+  OnDeployment(
+      call, [call](Deployment& deployment) { return Scale(call, deployment); },
+      [call](const Scaled& scaled) {
+        if (!scaled.answer.ok()) {
+          call->Reply(ErrorOfScale(scaled.answer.status()));
+          return;
+        }
+        call->response()->set_devices(scaled.devices);
+        for (const DeviceId device : scaled.answer->added) {
+          call->response()->add_added(device.value);
+        }
+        for (const DeviceId device : scaled.answer->removed) {
+          call->response()->add_removed(device.value);
+        }
+        call->Reply(std::nullopt);
+      });
+}
+
 }  // namespace
 
 void FillModel(const Deployment& deployment, bool serving, v1::Model* out) {
@@ -137,6 +196,8 @@ void ArmModelCalls(Services* services, CallContext* shared, int count) {
   for (int i = 0; i < count; ++i) {
     for (size_t thread = 0; thread < shared->threads.size(); ++thread) {
       LoadCall::Arm({pool, &Pool::RequestLoadModel, LoadModel, Method::kLoadModel, shared}, thread);
+      ScaleCall::Arm({pool, &Pool::RequestScaleModel, ScaleModel, Method::kScaleModel, shared},
+                     thread);
       UnloadCall::Arm({pool, &Pool::RequestUnloadModel, UnloadModel, Method::kUnloadModel, shared},
                       thread);
     }

@@ -21,6 +21,8 @@ v1::DeviceState StateOf(device::DeviceState state) {
       return v1::DEVICE_STATE_FAULTED;
     case device::DeviceState::kLost:
       return v1::DEVICE_STATE_LOST;
+    case device::DeviceState::kRemoved:
+      return v1::DEVICE_STATE_REMOVED;
   }
   return v1::DEVICE_STATE_UNSPECIFIED;
 }

@@ -130,6 +130,9 @@ void FillStatus(const scheduler::FleetPowerStatus& status, v1::GetPowerBudgetRes
     }
   }
   for (const scheduler::DevicePowerStatus& device : status.devices) {
+    if (device.removed) {
+      continue;
+    }
     v1::DevicePowerState* const to = out->add_devices();
     to->set_device(device.device);
     to->set_node(device.node);

@@ -54,6 +54,8 @@ std::string NoDevice(const scheduler::PoolStatus& pool) {
       case device::DeviceState::kDrained:
         ++drained;
         break;
+      case device::DeviceState::kRemoved:
+        break;  // nobody misses it
       default:
         return "";
     }
@@ -206,6 +208,9 @@ absl::Status Daemon::Impl::StartGrpc() {
   };
   models.unload = [this](const std::shared_ptr<Deployment>& deployment) {
     return loader_->Unload(deployment);
+  };
+  models.scale = [this](Deployment& deployment, int64_t devices, absl::string_view node) {
+    return loader_->Scale(deployment, devices, node);
   };
   ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(options, engine_.get(), hub_.get(), workers_.get(),
                                             SCOVILLE_VERSION, std::move(models)));

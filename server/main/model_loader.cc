@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/quantity.h"
 #include "base/status_macros.h"
+#include "scheduler/core/scale_pool.h"
 #include "server/config/deployments.h"
 #include "server/config/settings.h"
 #include "server/main/deployment.h"
@@ -108,6 +109,23 @@ void ModelLoader::LoadAside(const ModelToLoad& model, ModelAdmin::Loaded loaded)
     (*callback)(absl::FailedPreconditionError(
         absl::StrCat(kMostLoads.value(), " models wait to be loaded, which is the limit")));
   }
+}
+
+absl::StatusOr<scheduler::ScaleAnswer> ModelLoader::Scale(Deployment& deployment, int64_t devices,
+                                                          absl::string_view budget_node) {
+  const std::string id = deployment.id();
+  absl::StatusOr<scheduler::ScaleAnswer> answer = scheduler::ScalePool(
+      &deployment.pool(), &deployment.scheduler(), devices, budget_node,
+      [log = log_, id](std::unique_ptr<device::Device> left) {
+        log->Info("device removed", {{"model", id}, {"device", absl::StrCat(left->id().value)}});
+      });
+  if (answer.ok()) {
+    log_->Info("model scaled", {{"model", id},
+                                {"devices", absl::StrCat(devices)},
+                                {"added", absl::StrCat(answer->added.size())},
+                                {"removed", absl::StrCat(answer->removed.size())}});
+  }
+  return answer;
 }
 
 bool ModelLoader::Unload(const std::shared_ptr<Deployment>& deployment) {

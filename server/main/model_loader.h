@@ -1,9 +1,10 @@
-// Brings models into the engine and out of it: those of the configuration at the start, others
-// while the daemon serves.
+// Brings models into the engine and out of it, and more devices to them or fewer: those of the
+// configuration at the start, others while the daemon serves.
 //
 // Ownership: borrows the engine and the logger; a thread of its own loads what comes later.
-// Threading: Load from any thread but the engine's, waits; LoadAside and Unload from any thread.
-// Stop before the engine goes. Errors: why a model cannot be read or its devices not be built.
+// Threading: Load from any thread but the engine's, waits; LoadAside and Unload from any thread;
+// Scale from the engine's. Stop before the engine goes. Errors: why a model cannot be read or its
+// devices not be built.
 #ifndef SCOVILLE_SERVER_MAIN_MODEL_LOADER_H_
 #define SCOVILLE_SERVER_MAIN_MODEL_LOADER_H_
 
@@ -36,6 +37,9 @@ class ModelLoader {
   // For ModelAdmin.
   void LoadAside(const ModelToLoad& model, ModelAdmin::Loaded loaded);
   bool Unload(const std::shared_ptr<Deployment>& deployment);
+  // Engine thread; the deployment is open.
+  absl::StatusOr<scheduler::ScaleAnswer> Scale(Deployment& deployment, int64_t devices,
+                                               absl::string_view budget_node);
 
   // Waits for the load under way; what waits behind it is dropped.
   void Stop() { worker_.Stop(); }

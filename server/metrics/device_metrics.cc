@@ -1,6 +1,7 @@
 #include "server/metrics/device_metrics.h"
 
 #include <optional>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/metrics/metric_names.h"
@@ -111,7 +112,9 @@ void WriteWork(const MetricsSnapshot& s, FamilyWriter& out) {
   out.Counter("device_tokens_total", "Tokens by phase: input, output, recomputed.");
   ForEachDevice(s, [&](const DeploymentSnapshot& d, const DeviceStatus& device) {
     const Labels labels = LabelsOf(d, device);
-    const TokenCounts& tokens = d.core.counters.device_tokens.at(device.id.value);
+    const std::vector<TokenCounts>& all = d.core.counters.device_tokens;
+    // One that has just joined has run no step.
+    const TokenCounts tokens = device.id.value < all.size() ? all[device.id.value] : TokenCounts();
     out.Add(With(labels, "phase", "input"), static_cast<double>(tokens.input));
     out.Add(With(labels, "phase", "output"), static_cast<double>(tokens.output));
     out.Add(With(labels, "phase", "recomputed"), static_cast<double>(tokens.recomputed));
@@ -166,6 +169,7 @@ void WriteBudgets(const MetricsSnapshot& s, FamilyWriter& out) {
 
 // What the devices of a deployment come to together.
 struct PoolSum {
+  int64_t devices = 0;  // that are there
   Power caps;
   Power power;
   Energy energy;
@@ -174,6 +178,7 @@ struct PoolSum {
 PoolSum SumOf(const DeploymentSnapshot& d) {
   PoolSum sum;
   for (const DeviceStatus& device : d.core.pool.devices) {
+    sum.devices += device.state == device::DeviceState::kRemoved ? 0 : 1;
     sum.caps += device.cap;
     sum.power += device.power;
     sum.energy += device.energy.total();
@@ -192,7 +197,7 @@ void PerModel(const MetricsSnapshot& s, FamilyWriter& out, Value value) {
 double WallWatts(const DeploymentSnapshot& d) {
   return ToWatts(SumOf(d).power) + d.facts.overhead_watts_per_chip *
                                        static_cast<double>(d.facts.chips_per_device) *
-                                       static_cast<double>(d.core.pool.devices.size());
+                                       static_cast<double>(SumOf(d).devices);
 }
 
 double TokensPerJoule(const DeploymentSnapshot& d) {

@@ -16,6 +16,8 @@ const char* DeviceStateLabel(device::DeviceState state) {
       return "faulted";
     case device::DeviceState::kLost:
       return "lost";
+    case device::DeviceState::kRemoved:
+      return "removed";
   }
   return "unknown";
 }

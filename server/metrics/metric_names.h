@@ -11,9 +11,10 @@
 
 namespace scoville::server {
 
-inline constexpr std::array<device::DeviceState, 6> kDeviceStates = {
+inline constexpr std::array<device::DeviceState, 7> kDeviceStates = {
     device::DeviceState::kStarting, device::DeviceState::kReady,   device::DeviceState::kDraining,
-    device::DeviceState::kDrained,  device::DeviceState::kFaulted, device::DeviceState::kLost};
+    device::DeviceState::kDrained,  device::DeviceState::kFaulted, device::DeviceState::kLost,
+    device::DeviceState::kRemoved};
 
 const char* DeviceStateLabel(device::DeviceState state);
 

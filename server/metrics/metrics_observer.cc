@@ -1,5 +1,6 @@
 #include "server/metrics/metrics_observer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace scoville::server {
@@ -24,6 +25,9 @@ void MetricsObserver::OnMigrated(const scheduler::RequestRecord&, TimePoint) {
 void MetricsObserver::OnDeviceLost(DeviceId, TimePoint) { ++counters_.devices_lost; }
 
 void MetricsObserver::OnStep(const device::StepRecord& record) {
+  // Devices may have joined since.
+  counters_.device_tokens.resize(
+      std::max(counters_.device_tokens.size(), size_t{record.device.value} + 1));
   const TokenCounts step{record.prefill_tokens, record.output_tokens, record.recomputed_tokens};
   for (TokenCounts* sum : {&counters_.tokens, &counters_.device_tokens.at(record.device.value)}) {
     sum->input += step.input;

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -93,6 +94,14 @@ class ModelsTest : public DaemonTest {
     v1::UnloadModelRequest request;
     request.set_model(model);
     return client().UnloadModel(request, {});
+  }
+  absl::StatusOr<v1::ScaleModelResponse> Scale(const std::string& model, uint32_t devices,
+                                               const std::string& node = "") {
+    v1::ScaleModelRequest request;
+    request.set_model(model);
+    request.set_devices(devices);
+    request.set_budget_node(node);
+    return client().ScaleModel(request, {});
   }
   static std::string Reason(const absl::Status& status) { return client::DetailOf(status).reason; }
   bool IsGone(const std::string& model) {
@@ -185,6 +194,89 @@ TEST_F(ModelsTest, OneComesWhileAnotherStreamsAndOneGoesWithoutDroppingAStream) 
             kTokens);
   // It may come back, as new.
   EXPECT_TRUE(Load("beta").ok());
+  EXPECT_TRUE(Ask("beta").ok());
+}
+
+TEST_F(ModelsTest, DevicesComeAndGoWhileStreamsRun) {
+  constexpr uint32_t kTokens = 4000;
+  const auto text_of = [&] {
+    v1::GenerateRequest request = LongRequest(kTokens);
+    request.set_model("beta");
+    std::string text;
+    const auto answer = client().Generate(request, {}, [&](const v1::Chunk& chunk) {
+      absl::StrAppend(&text, chunk.text());
+      return true;
+    });
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    return text;
+  };
+  const std::string undisturbed = text_of();
+  std::vector<std::unique_ptr<Stream>> streams;
+  for (int i = 0; i < 6; ++i) {
+    streams.push_back(std::make_unique<Stream>(daemon().address(), "beta", kTokens));
+    ASSERT_TRUE(streams.back()->Began());
+  }
+  const auto up = Scale("beta", 4);
+  ASSERT_TRUE(up.ok()) << up.status();
+  EXPECT_EQ(up->devices(), 4u);
+  EXPECT_THAT(up->added(), ElementsAre(2u, 3u));
+  EXPECT_EQ(daemon().Metric("scoville_pool_devices", "model=\"beta\",state=\"ready\""), 4);
+  streams.push_back(std::make_unique<Stream>(daemon().address(), "beta", kTokens));
+  ASSERT_TRUE(streams.back()->Began());
+  const auto down = Scale("beta", 1);
+  ASSERT_TRUE(down.ok()) << down.status();
+  EXPECT_THAT(down->removed(), ElementsAre(3u, 2u, 1u));
+  EXPECT_EQ(text_of(), undisturbed);
+  for (const auto& stream : streams) {
+    EXPECT_TRUE(stream->Join().ok()) << stream->Join();
+    EXPECT_EQ(stream->tokens(), kTokens);
+  }
+  std::vector<v1::DeviceState> states;
+  const auto pool = Pool();
+  for (const v1::Device& device : pool.devices()) {
+    if (device.model() == "beta") {
+      states.push_back(device.state());
+    }
+  }
+  EXPECT_THAT(states, ElementsAre(v1::DEVICE_STATE_READY, v1::DEVICE_STATE_REMOVED,
+                                  v1::DEVICE_STATE_REMOVED, v1::DEVICE_STATE_REMOVED));
+  const std::string metrics = HttpGet(daemon().http_port(), "/metrics").body;
+  EXPECT_EQ(MetricOf(metrics, "scoville_pool_devices", "model=\"beta\",state=\"removed\""), 3);
+  EXPECT_EQ(MetricOf(metrics, "scoville_energy_unattributed_joules", "model=\"beta\""), 0);
+  EXPECT_EQ(MetricOf(metrics, "scoville_tokens_total", "model=\"beta\",phase=\"output\""),
+            9 * kTokens);
+  // A device that has gone is no fault, and nothing can be done with it.
+  EXPECT_THAT(ReadyText(200), HasSubstr("ok"));
+  v1::DrainDeviceRequest drain;
+  drain.set_device(3);
+  drain.set_model("beta");
+  const absl::Status gone = client().DrainDevice(drain, {}).status();
+  EXPECT_EQ(Reason(gone), "DEVICE_NOT_FOUND");
+  EXPECT_THAT(std::string(gone.message()), HasSubstr("was removed"));
+}
+
+TEST_F(ModelsTest, WhatCannotBeScaledIsSaidAndChangesNothing) {
+  EXPECT_EQ(Reason(Scale("gamma", 2).status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(Reason(Scale("", 2).status()), "INVALID_FIELD");  // two models
+  const absl::Status none = Scale("beta", 0).status();
+  EXPECT_EQ(Reason(none), "INVALID_FIELD");
+  EXPECT_THAT(std::string(none.message()), HasSubstr("unloaded"));
+  EXPECT_EQ(Reason(Scale("beta", 5000).status()), "INVALID_FIELD");
+  v1::SetPowerBudgetRequest budget;
+  budget.set_model("beta");
+  budget.set_milliwatts(500'000);
+  ASSERT_TRUE(client().SetPowerBudget(budget, {}).ok());
+  const absl::Status full = Scale("beta", 50).status();
+  EXPECT_EQ(Reason(full), "WRONG_STATE");
+  EXPECT_THAT(std::string(full.message()), HasSubstr("least caps of its 50 devices sum to"));
+  EXPECT_EQ(Reason(Scale("beta", 3, "rack").status()), "INVALID_FIELD");
+  const auto same = Scale("beta", 2);
+  ASSERT_TRUE(same.ok()) << same.status();
+  EXPECT_EQ(same->added_size() + same->removed_size(), 0);
+  // Refused ones have used up no number.
+  const auto more = Scale("beta", 3);
+  ASSERT_TRUE(more.ok()) << more.status();
+  EXPECT_THAT(more->added(), ElementsAre(2u));
   EXPECT_TRUE(Ask("beta").ok());
 }
 

@@ -307,6 +307,38 @@ TEST(ScalingTest, AnEmptyDeviceALostOneAndOneThatDiesGoToo) {
   }
 }
 
+TEST(ScalingTest, AnOperatorWhoDrainsADeviceSaysWhichIsToGo) {
+  const auto model = model::SyntheticModel();
+  ASSERT_TRUE(model.ok());
+  SimulatedEventLoop loop;
+  device::PoolOptions options;
+  options.executor = device::ExecutorKind::kSynthetic;
+  options.devices = 4;
+  auto pool = device::DevicePool::Create(&loop, options, **model, nullptr);
+  ASSERT_TRUE(pool.ok()) << pool.status();
+  scheduler::SchedulerOptions how;
+  how.context = (*model)->config.context;
+  how.vocabulary = (*model)->config.vocabulary;
+  LoggingObserver observer;
+  scheduler::Scheduler scheduler(&loop, (*pool)->devices(), how, &observer);
+  ASSERT_TRUE(scheduler.DrainDevice(DeviceId{1}, false).ok());
+  ASSERT_TRUE(scheduler.FenceDevice(DeviceId{2}).ok());
+  const auto two = scheduler::ScalePool(pool->get(), &scheduler, 2, "");
+  ASSERT_TRUE(two.ok()) << two.status();
+  EXPECT_THAT(two->removed, ElementsAre(DeviceId{2}, DeviceId{1}));
+  // Those on their way out do not count.
+  const auto three = scheduler::ScalePool(pool->get(), &scheduler, 3, "");
+  ASSERT_TRUE(three.ok()) << three.status();
+  EXPECT_THAT(three->added, ElementsAre(DeviceId{4}));
+  loop.Run();
+  EXPECT_EQ((*pool)->Find(DeviceId{1}), nullptr);
+  EXPECT_EQ((*pool)->devices().size(), 3u);
+  // Of those left, what is drained serves nobody.
+  ASSERT_TRUE(scheduler.DrainDevice(DeviceId{0}, false).ok());
+  ASSERT_TRUE(scheduler.DrainDevice(DeviceId{3}, false).ok());
+  EXPECT_EQ(scheduler.RemoveDevice(DeviceId{4}).code(), absl::StatusCode::kFailedPrecondition);
+}
+
 TEST(ScalingTest, WhatThePoolCannotDoWithoutStays) {
   Core core({.devices = 1, .kv_blocks = 16});
   core.device_options.kv_blocks = 200;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -289,6 +290,44 @@ TEST(SelfCheck, StartsFollowTheRecursions) {
   EXPECT_EQ(lines->size(), 7u);
   options.seeds = 0;
   EXPECT_FALSE(RunSelfCheck(options).ok());
+}
+
+// More devices under load and then fewer: nothing ends otherwise, and every joule is somebody's.
+TEST(Simulation, APoolIsScaledWhileItServes) {
+  const auto run = [](const std::string& budgets, const std::string& events) {
+    return RunChecked(
+        "name: scaled\nseed: 3\npool: {devices: 2, kv_blocks: 400" + budgets +
+        "}\nscheduler: {max_running: 8}\nworkload: {requests: 300, arrivals: {rate: 3000}, prompt: "
+        "{kind: uniform, low: 50, high: 400}, output: {kind: uniform, low: 20, high: 140}}\n" +
+        events);
+  };
+  const auto events = [](const std::string& node) {
+    return "events:\n  - {at: 20ms, do: scale, devices: 5" + node +
+           "}\n  - {at: 40ms, do: kill_device, device: 3}\n"
+           "  - {at: 70ms, do: scale, devices: 1}\n  - {at: 90ms, do: scale, devices: 3" +
+           node + "}\n";
+  };
+  const SimulationResult plain = run("", "");
+  const SimulationResult scaled = run("", events(""));
+  ASSERT_EQ(scaled.devices.size(), 7u);
+  std::map<uint64_t, uint64_t> tokens;
+  for (const scheduler::RequestRecord& record : plain.records.requests) {
+    tokens[record.id.value] = record.token_hash;
+  }
+  ASSERT_EQ(scaled.records.requests.size(), 300u);
+  std::set<uint32_t> ended_on;
+  for (const scheduler::RequestRecord& record : scaled.records.requests) {
+    EXPECT_EQ(record.token_hash, tokens.at(record.id.value));
+    EXPECT_TRUE(scheduler::IsCompletion(record.outcome));
+    ended_on.insert(record.device.value);
+  }
+  EXPECT_GE(ended_on.size(), 5u);
+  EXPECT_LT(scaled.end, plain.end);
+  // Under a budget: in no window does the node draw more than its limit.
+  const SimulationResult budgeted = run(
+      ", budgets: [{name: all, level: rack, cap: 700W, devices: [0-1]}]", events(", node: all"));
+  EXPECT_EQ(budgeted.records.requests.size(), 300u);
+  EXPECT_EQ(budgeted.devices.size(), 7u);
 }
 
 }  // namespace
