@@ -297,7 +297,7 @@ TEST(Simulation, APoolIsScaledWhileItServes) {
   const auto run = [](const std::string& budgets, const std::string& events) {
     return RunChecked(
         "name: scaled\nseed: 3\npool: {devices: 2, kv_blocks: 400" + budgets +
-        "}\nscheduler: {max_running: 8}\nworkload: {requests: 300, arrivals: {rate: 3000}, prompt: "
+        "}\nscheduler: {max_running: 3}\nworkload: {requests: 100, arrivals: {rate: 1000}, prompt: "
         "{kind: uniform, low: 50, high: 400}, output: {kind: uniform, low: 20, high: 140}}\n" +
         events);
   };
@@ -314,7 +314,7 @@ TEST(Simulation, APoolIsScaledWhileItServes) {
   for (const scheduler::RequestRecord& record : plain.records.requests) {
     tokens[record.id.value] = record.token_hash;
   }
-  ASSERT_EQ(scaled.records.requests.size(), 300u);
+  ASSERT_EQ(scaled.records.requests.size(), 100u);
   std::set<uint32_t> ended_on;
   for (const scheduler::RequestRecord& record : scaled.records.requests) {
     EXPECT_EQ(record.token_hash, tokens.at(record.id.value));
@@ -326,7 +326,7 @@ TEST(Simulation, APoolIsScaledWhileItServes) {
   // Under a budget: in no window does the node draw more than its limit.
   const SimulationResult budgeted = run(
       ", budgets: [{name: all, level: rack, cap: 700W, devices: [0-1]}]", events(", node: all"));
-  EXPECT_EQ(budgeted.records.requests.size(), 300u);
+  EXPECT_EQ(budgeted.records.requests.size(), 100u);
   EXPECT_EQ(budgeted.devices.size(), 7u);
 }
 
