@@ -28,9 +28,9 @@ struct ScaleAnswer {
   std::vector<DeviceId> removed;  // as soon as they are empty
 };
 
-// Devices on their way out do not count. Those that are lost go first, then those that an operator has
-// drained, then those of the highest numbers. `budget_node`: of new ones. `gone`: is given each device that has left; without it they
-// are destroyed.
+// Devices on their way out do not count. Those that are lost go first, then those that an operator
+// has drained, then those of the highest numbers. `budget_node`: of new ones. `gone`: is given each
+// device that has left; without it they are destroyed.
 absl::StatusOr<ScaleAnswer> ScalePool(
     device::DevicePool* pool, Scheduler* scheduler, int64_t devices, absl::string_view budget_node,
     std::function<void(std::unique_ptr<device::Device>)> gone = nullptr);
