@@ -176,6 +176,7 @@ struct Liveness {
 struct DeviceHealth {
   device::DeviceState state = device::DeviceState::kReady;
   bool removing = false;  // goes when it is empty
+  bool closed = false;    // takes nothing new, to keep a power budget
   // Device time of its steps beside what was predicted, percent, smoothed.
   int64_t pace_percent = 100;
   // Prompt tokens of the requests placed on it for the first time, and those of them that its

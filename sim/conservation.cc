@@ -143,7 +143,8 @@ absl::Status CheckRunning(const std::vector<device::Device*>& devices,
   for (size_t i = 0; i < devices.size(); ++i) {
     const device::DeviceStatus& status = pool.devices[i];
     const std::string name = absl::StrCat("device ", status.id.value);
-    const bool takes_work = pool.health[i].state == device::DeviceState::kReady;
+    const bool takes_work =
+        pool.health[i].state == device::DeviceState::kReady && !pool.health[i].closed;
     metered += status.energy;
     if (status.state == device::DeviceState::kRemoved) {
       continue;

@@ -25,6 +25,7 @@ PoolStatus Scheduler::Impl::Status() const {
           slot.running.empty() ? device::DeviceState::kDrained : device::DeviceState::kDraining;
     }
     health.removing = slot.removing && !removed;
+    health.closed = slot.closed;
     health.pace_percent = slot.pace_percent;
     health.prefix_query_tokens = slot.prefix_query_tokens;
     status.following += slot.followers;
