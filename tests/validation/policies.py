@@ -21,7 +21,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 DATA = ROOT / "tests/data"
 
-RIVAL = "queue: fcfs, fairness: {enabled: false}, classes: false, look_ahead: 0, max_preemptions: 0, refuse_hopeless: false"
+RIVAL = (
+    "queue: fcfs, fairness: {enabled: false}, classes: false, look_ahead: 0, max_preemptions: 0, refuse_hopeless: false,"
+    " promised_prefixes: false"
+)
 VLLM = f"{RIVAL}, join: prompt_fits, victims: newest"
 SGLANG = f"{RIVAL}, join: new_token_ratio, victims: least_output"
 PRESETS = {
@@ -43,6 +46,7 @@ ABLATIONS = {
     "ours, late in place": "TARGETS, late_share: 0",
     "ours, every gap held": "TARGETS, lend_slack: false",
     "ours, all it may need kept": "TARGETS, join: reserve",
+    "ours, no promised prefixes": "TARGETS, promised_prefixes: false",
     "ours, no prefix cache": "TARGETS | prefix_cache: false",  # of the pool
     "ours, no refusals": "TARGETS, refuse_hopeless: false",
 }
