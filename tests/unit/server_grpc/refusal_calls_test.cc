@@ -113,6 +113,7 @@ TEST(RefusalCallsTest, AHopelessDeadlineSaysWhatIsNeededAndWhetherLoadIsWhy) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + enough);
   const auto reader = f.completions->Generate(&context, request);
+  request.mutable_token_ids()->set_ids(0, 7);  // else it would share that one's prompt
   grpc::Status behind;
   for (int i = 0; i < 100 && ReasonOf(behind).empty(); ++i) {
     v1::GetPoolResponse pool;
