@@ -297,7 +297,8 @@ void Scheduler::Impl::Enqueue(LiveRequest* live) {
   if (due == TimePoint::Max()) {
     due = record.arrival + options_.implied_deadline;
   } else {
-    entry.late_at = due - PrefillTime(live->remaining());
+    entry.late_at =
+        due;  // or when no device is predicted to do it in time: what is cached counts there
   }
   entry.due = std::min(live->request.deadline, due);
   entry.arrival = record.arrival;

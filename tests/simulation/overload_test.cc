@@ -108,6 +108,26 @@ TEST(OverloadScenarios, ALateRequestIsToldThatItIsLate) {
   core.loop.Run();
 }
 
+// All of its prompt is cached: the time that it would take to compute says nothing.
+TEST(OverloadScenarios, ALongPromptThatIsCachedIsNotLateForItsLength) {
+  CoreOptions options{.kv_blocks = 512, .max_running = 1, .prefix_cache = true};
+  options.routing = scheduler::RoutePolicy::kCost;
+  Core core(options);
+  core.scheduler->Submit(core.NewRequest(4'000, 1));
+  core.loop.Run();
+  const Duration computing = core.observer.ended[0].first_token - core.observer.ended[0].scheduled;
+  core.scheduler->Submit(core.NewRequest(16, 20));  // has the only slot
+  scheduler::Request cached = core.NewRequest(4'000, 1);
+  cached.ttft_target = computing * 3 / 4;
+  const RequestId id = core.scheduler->Submit(std::move(cached)).id;
+  core.loop.RunUntil(core.loop.Now() + computing / 8);
+  const auto status = core.scheduler->Explain(id);
+  ASSERT_TRUE(status.has_value());
+  ASSERT_EQ(status->phase, scheduler::Phase::kQueued);
+  EXPECT_EQ(status->detail.find("can no longer be in time"), std::string::npos) << status->detail;
+  core.loop.Run();
+}
+
 TEST(OverloadScenarios, WithinCapacityNobodyIsLateAndTheOrderIsTheSame) {
   const Duration each = TimeEach();
   const Crowd kept = Arrive(200, each * 3 / 2, each * 12, 0);
