@@ -48,7 +48,7 @@ void Split(uint32_t low, uint32_t high, int length, std::vector<Utf8Range>& out)
 
 }  // namespace
 
-CodePointSet::CodePointSet(std::vector<CodePointRange> ranges) {
+CodePointSet::CodePointSet(const std::vector<CodePointRange>& ranges) {
   std::vector<CodePointRange> cut;
   for (const CodePointRange& r : ranges) {
     const uint32_t high = std::min(r.high, kLast);

@@ -19,7 +19,7 @@ struct CodePointRange {
 class CodePointSet {
  public:
   CodePointSet() = default;
-  explicit CodePointSet(std::vector<CodePointRange> ranges);  // in any order, may overlap
+  explicit CodePointSet(const std::vector<CodePointRange>& ranges);  // in any order, may overlap
 
   static CodePointSet All();
   static CodePointSet Of(uint32_t code_point);

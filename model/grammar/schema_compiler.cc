@@ -110,7 +110,7 @@ SchemaCompiler::Result SchemaCompiler::Inline(int32_t from, const SchemaPlace& p
     return SchemaError(place, "refers to itself with nothing in between");
   }
   ++depth_;
-  const auto written = [&]() -> Result {
+  Result written = [&]() -> Result {
     if (Has(place, "$ref")) {
       ASSIGN_OR_RETURN(const SchemaPlace target, Referenced(place));
       return Inline(from, target, inside);

@@ -143,7 +143,7 @@ absl::Status Scheduler::Impl::CanRemove(absl::Span<const DeviceId> devices) cons
 }
 
 absl::Status Scheduler::Impl::RemoveDevices(absl::Span<const DeviceId> devices,
-                                            std::function<void(DeviceId)> gone) {
+                                            const std::function<void(DeviceId)>& gone) {
   RETURN_IF_ERROR(CanRemove(devices));
   // All are closed before the first row looks for another place.
   for (const DeviceId device : devices) {

@@ -31,7 +31,7 @@ RouterOptions RouterOptionsOf(const SchedulerOptions& options) {
 
 }  // namespace
 
-Scheduler::Impl::Impl(EventLoop* loop, std::vector<device::Device*> devices,
+Scheduler::Impl::Impl(EventLoop* loop, const std::vector<device::Device*>& devices,
                       const SchedulerOptions& options, Observer* observer, MaskMaker* masks)
     : loop_(loop),
       observer_(observer),

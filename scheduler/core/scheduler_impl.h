@@ -47,8 +47,8 @@ namespace scoville::scheduler {
 
 class Scheduler::Impl {
  public:
-  Impl(EventLoop* loop, std::vector<device::Device*> devices, const SchedulerOptions& options,
-       Observer* observer, MaskMaker* masks);
+  Impl(EventLoop* loop, const std::vector<device::Device*>& devices,
+       const SchedulerOptions& options, Observer* observer, MaskMaker* masks);
   ~Impl();
 
   SubmitResult Submit(Request request);
@@ -67,7 +67,7 @@ class Scheduler::Impl {
   // scaling.cc
   absl::Status AddDevices(absl::Span<device::Device* const> devices, absl::string_view budget_node);
   absl::Status RemoveDevices(absl::Span<const DeviceId> devices,
-                             std::function<void(DeviceId)> gone);
+                             const std::function<void(DeviceId)>& gone);
 
   bool idle() const { return live_.empty(); }
   Liveness CheckLiveness() const;

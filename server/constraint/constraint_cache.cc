@@ -82,13 +82,14 @@ ConstraintCache::Result ConstraintCache::Compile(const ConstraintSpec& spec,
                               .cache_bytes = options_.cache_bytes.value(),
                               .cancelled = enough};
   auto compiled = model::CompileConstraint(spec, *index, limits);
+  const bool cancelled = compiled.status().code() == absl::StatusCode::kCancelled;
   Result result;
   if (compiled.ok()) {
     result.constraint = *std::move(compiled);
   } else {
     result.error = ErrorOf(compiled.status(), spec, options_.timeout);
   }
-  if (compiled.status().code() != absl::StatusCode::kCancelled) {
+  if (!cancelled) {
     Keep(spec, result);
   }
   return result;
