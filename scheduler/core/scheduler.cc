@@ -297,8 +297,8 @@ void Scheduler::Impl::Enqueue(LiveRequest* live) {
   if (due == TimePoint::Max()) {
     due = record.arrival + options_.implied_deadline;
   } else {
-    entry.late_at =
-        due;  // or when no device is predicted to do it in time: what is cached counts there
+    // Or sooner, where no device is predicted to be in time (Route): what is cached counts there.
+    entry.late_at = due;
   }
   entry.due = std::min(live->request.deadline, due);
   entry.arrival = record.arrival;

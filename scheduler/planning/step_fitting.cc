@@ -158,8 +158,8 @@ class Fitting {
     return low * block_size;
   }
 
-  // Whether steps of `step` with so many prompt tokens would bring some first token too late that
-  // can still be in time.
+  // Whether steps of `step` with so many prompt tokens would bring some first token too late, or
+  // later than it is already.
   bool PromptsGetLate(int64_t prompt_tokens, Duration step) const {
     int64_t pending = 0;
     for (size_t i = 0; i < running_.size(); ++i) {

@@ -63,7 +63,9 @@ void ClassLine::Erase(uint32_t flow, const WaitingRequest& request) {
   Flow& f = At(flow);
   CHECK_EQ(f.LineOf(request).erase(request), size_t{1});
   --size_;
-  f.since_late = f.late.empty() ? 0 : f.since_late;
+  if (f.late.empty()) {
+    f.since_late = 0;
+  }
   Reheap(flow);
 }
 
