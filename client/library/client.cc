@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "client/library/active_call.h"
+#include "client/library/connect_errno.h"
 #include "client/library/target.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "scoville/v1/completions.grpc.pb.h"
@@ -14,6 +15,7 @@ namespace scoville::client {
 namespace {
 
 std::shared_ptr<grpc::Channel> Connect(const ClientOptions& options) {
+  KeepConnectErrno();
   grpc::ChannelArguments arguments;
   arguments.SetUserAgentPrefix(options.user_agent);
   arguments.SetMaxReceiveMessageSize(static_cast<int>(options.max_message.value()));
