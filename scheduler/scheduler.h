@@ -231,7 +231,8 @@ class Scheduler {
 
   // A device takes nothing new; what runs on it ends there, or moves on at the next step's end.
   absl::Status DrainDevice(DeviceId device, bool migrate);
-  // Takes work again after a drain; after a loss, with its pages empty.
+  // Takes work again after a drain; after a loss, with its pages empty, once its executor has let
+  // go of a lost step and the power budget has room for its least cap.
   absl::Status ReturnDevice(DeviceId device);
   // Gives a device up at once, as if it had fallen silent.
   absl::Status FenceDevice(DeviceId device);

@@ -43,7 +43,11 @@ absl::Status Scheduler::Impl::FenceDevice(DeviceId device) {
   DeviceSlot& slot = devices_[device.value];
   if (!slot.lost) {
     GiveUp(slot);
+    return absl::OkStatus();
   }
+  // It may have asked to be back, and waits for its executor or for watts.
+  slot.asked_back = false;
+  fleet_->DeviceFenced(device.value);
   return absl::OkStatus();
 }
 
@@ -62,17 +66,22 @@ absl::Status Scheduler::Impl::ReturnDevice(DeviceId device) {
       slot.asked_back = true;  // the executor still reads the lost step's work
       return absl::OkStatus();
     }
-    slot.lost = false;
-    slot.device->Repair();
-    ForgetLargest();
-    if (fleet_ != nullptr) {
-      fleet_->DeviceReturned(device.value);
-    }
-    NoteCapacity();
+    fleet_->DeviceReturned(device.value);  // Restore follows, once the budget has room for it
+    return absl::OkStatus();
   }
   Book(slot);
   PlaceSoon();
   return absl::OkStatus();
+}
+
+void Scheduler::Impl::Restore(uint32_t device) {
+  DeviceSlot& slot = devices_[device];
+  slot.lost = false;
+  slot.device->Repair();
+  ForgetLargest();
+  NoteCapacity();
+  Book(slot);
+  PlaceSoon();
 }
 
 absl::Status Scheduler::Impl::LosePages(DeviceId device, absl::Span<const uint32_t> pages) {
@@ -134,9 +143,7 @@ void Scheduler::Impl::GiveUp(DeviceSlot& slot) {
   slot.plan = slot.watch = TimerId{};
   slot.delay = device::DelayCause::kNone;
   const uint32_t device = slot.device->id().value;
-  if (fleet_ != nullptr) {
-    fleet_->DeviceFenced(device);
-  }
+  fleet_->DeviceFenced(device);
   slot.device->Fence([this, device](std::optional<device::StepOutcome> lost) {
     OnLetGo(device, std::move(lost));
   });

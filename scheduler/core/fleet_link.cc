@@ -35,6 +35,7 @@ FleetDevice::FleetDevice(device::Device* device, int64_t max_step_tokens,
       id_(device->id().value),
       min_cap_(device->power().min_cap()),
       parked_power_(device->power().model().Idle(device::IdleState::kParked, 0)),
+      off_power_(device->power().model().Idle(device::IdleState::kOff, 0)),
       cap_(device->power().cap()) {
   device::StepShape chunk;
   chunk.Add(device::SequenceWork{device::StepRole::kPrefill, 0, max_step_tokens, 1, 0},
@@ -87,6 +88,7 @@ bool FleetWorkLink::Idle(uint32_t device) const { return scheduler_->RunsNothing
 void FleetWorkLink::SetClosed(uint32_t device, bool closed) {
   scheduler_->CloseDevice(device, closed);
 }
+void FleetWorkLink::Returned(uint32_t device) { scheduler_->Restore(device); }
 void FleetWorkLink::Preempt(uint32_t device) { scheduler_->Evict(device); }
 void FleetWorkLink::SetAdmissionClosed(const std::array<bool, kTierCount>& closed) {
   scheduler_->CloseAdmission(closed);

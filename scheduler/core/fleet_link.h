@@ -36,6 +36,7 @@ class FleetDevice final : public PowerControlledDevice {
   Duration CapDelay() const override { return cap_delay_; }
   bool Parkable() const override;
   Power ParkedPower() const override { return parked_power_; }
+  Power OffPower() const override { return off_power_; }
   TimePoint Park(TimePoint now) override;
   void Wake(TimePoint now) override;
 
@@ -46,6 +47,7 @@ class FleetDevice final : public PowerControlledDevice {
   const uint32_t id_;
   const Power min_cap_;
   const Power parked_power_;
+  const Power off_power_;
   Power full_chunk_cap_;
   Power max_cap_;
   Power cap_;
@@ -60,6 +62,7 @@ class FleetWorkLink final : public FleetWork {
   DeviceLoadView LoadOf(uint32_t device) const override;
   bool Idle(uint32_t device) const override;
   void SetClosed(uint32_t device, bool closed) override;
+  void Returned(uint32_t device) override;
   void Preempt(uint32_t device) override;
   void SetAdmissionClosed(const std::array<bool, kTierCount>& closed) override;
   void SetPrefillLimited(bool limited) override;

@@ -46,7 +46,8 @@ void Scheduler::Impl::Foresee(const LiveRequest& live, int64_t expected_output, 
   int64_t steps = steps_for(following != nullptr ? own + slot.follow_left : pending);
   const Duration target = options_.itl_target;
   // Prompts that would be late get whole chunks, as long as the decodes can lend the time.
-  const bool lent = options_.lend_slack && options_.ttft_target > Duration();
+  const Duration first_token = FirstTokenTarget(live, options_.ttft_target);
+  const bool lent = options_.lend_slack && first_token > Duration();
   if (target > Duration() && running > 0 && chunk_step > target && step < target && !lent) {
     const double share = ToSeconds(target - step) / ToSeconds(chunk_step - step);
     steps = static_cast<int64_t>(static_cast<double>(steps) / share) + 1;
@@ -71,7 +72,9 @@ void Scheduler::Impl::Foresee(const LiveRequest& live, int64_t expected_output, 
     // A fifth is kept for what cannot be foreseen: later arrivals, and contexts that grow.
     return limit == Duration() || expected <= limit / 5 * 4;
   };
-  view->meets_targets = within(step, target) && within(view->first_token, options_.ttft_target);
+  // Those that run there keep the usual target, however patient this one is.
+  view->meets_targets = within(step, target) && within(step, live.request.itl_target) &&
+                        within(view->first_token, first_token);
 }
 
 // What the pool spends more if the request runs there: its prompt, its share of the steps while it

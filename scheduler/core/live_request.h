@@ -152,10 +152,17 @@ struct LiveRequest {
   }
 };
 
-// When its first token should be there by its own target, or else by `usual`. Max: neither is set.
+// Its own targets, or else `usual`. Zero: neither is set.
+inline Duration FirstTokenTarget(const LiveRequest& live, Duration usual) {
+  return live.request.ttft_target > Duration() ? live.request.ttft_target : usual;
+}
+inline Duration ItlTarget(const LiveRequest& live, Duration usual) {
+  return live.request.itl_target > Duration() ? live.request.itl_target : usual;
+}
+
+// When its first token should be there by that target. Max: there is none.
 inline TimePoint FirstTokenDue(const LiveRequest& live, Duration usual) {
-  const Duration own = live.request.ttft_target;
-  const Duration target = own > Duration() ? own : usual;
+  const Duration target = FirstTokenTarget(live, usual);
   return target > Duration() ? live.record.arrival + target : TimePoint::Max();
 }
 

@@ -83,6 +83,7 @@ class Scheduler::Impl {
   DeviceLoadView PowerLoadOf(uint32_t device) const;
   bool RunsNothing(uint32_t device) const { return devices_[device].running.empty(); }
   void CloseDevice(uint32_t device, bool closed);
+  void Restore(uint32_t device);
   void Evict(uint32_t device);
   void CloseAdmission(const std::array<bool, kTierCount>& closed);
   void LimitPrefill(bool limited);

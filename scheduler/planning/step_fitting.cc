@@ -79,15 +79,12 @@ class Fitting {
     return more <= gain;
   }
 
-  Duration ItlTargetOf(const LiveRequest& live) const {
-    return live.request.itl_target > Duration() ? live.request.itl_target : options_.itl_target;
-  }
-
   // The strictest target of the decodes in the plan; zero: none has one.
-  Duration ItlTarget(const StepPlan& plan) const {
+  Duration StrictestItlTarget(const StepPlan& plan) const {
     Duration least;
     for (int64_t i = 0; i < plan.decodes; ++i) {
-      const Duration own = ItlTargetOf(LiveOf(plan.rows[static_cast<size_t>(i)]));
+      const Duration own =
+          ItlTarget(LiveOf(plan.rows[static_cast<size_t>(i)]), options_.itl_target);
       least = own > Duration() && (least == Duration() || own < least) ? own : least;
     }
     return least;
@@ -126,7 +123,7 @@ class Fitting {
   // grows with them, so the number is searched by halves. At least a block, or prompts would starve
   // behind decodes that are late by themselves.
   void TrimPromptsToTarget(PlanLimits& limits, StepPlan* plan) const {
-    const Duration target = ItlTarget(*plan);
+    const Duration target = StrictestItlTarget(*plan);
     if (target == Duration() || plan->prompt_tokens == 0) {
       return;
     }
@@ -188,7 +185,7 @@ class Fitting {
     Duration least(INT64_MAX);
     for (int64_t i = 0; i < plan.decodes; ++i) {
       const LiveRequest& live = LiveOf(plan.rows[static_cast<size_t>(i)]);
-      const Duration target = ItlTargetOf(live);
+      const Duration target = ItlTarget(live, options_.itl_target);
       if (target > Duration() && live.record.output_tokens > 0) {
         const RequestRecord& record = live.record;
         const TimePoint due = record.first_token + target * record.output_tokens;
@@ -205,7 +202,7 @@ class Fitting {
   // How long the step may take where joules are weighed: the decodes' target, and for each prompt
   // its share of the time that is left to its first token.
   Duration LatencyLimit(const StepPlan& plan) const {
-    Duration limit = ItlTarget(plan);
+    Duration limit = StrictestItlTarget(plan);
     for (size_t i = static_cast<size_t>(plan.decodes); i < plan.rows.size(); ++i) {
       const LiveRequest& live = LiveOf(plan.rows[i]);
       const TimePoint due = FirstTokenDue(live, options_.ttft_target);

@@ -157,13 +157,13 @@ void CapBook::Lose(uint32_t device) {
   }
 }
 
-void CapBook::Fence(uint32_t device) {
+void CapBook::Fence(uint32_t device, Power off) {
   Entry& entry = entries_[device];
   const Power before = entry.counted;
   entry.presence = Presence::kFenced;
   entry.pending.clear();
-  entry.cap = Power();
-  entry.counted = Power();
+  entry.counted = std::min(entry.counted, off);
+  entry.cap = entry.counted;
   entry.effective_at = now_;
   Recount(device, before);
   Settle();

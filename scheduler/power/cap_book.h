@@ -67,8 +67,8 @@ class CapBook {
 
   // The device no longer answers; it keeps its share.
   void Lose(uint32_t device);
-  // The device certainly draws nothing.
-  void Fence(uint32_t device);
+  // The device is off, and draws at most this and no more than before.
+  void Fence(uint32_t device, Power off);
   // The device is back with this cap; false if there is no room for it yet.
   bool Return(uint32_t device, Power cap);
 

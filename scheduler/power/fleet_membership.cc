@@ -87,7 +87,7 @@ void FleetPower::Add(absl::Span<PowerControlledDevice* const> devices, absl::str
 
 void FleetPower::Remove(uint32_t device) {
   Slot& slot = slots_[device];
-  book_.Fence(device);
+  book_.Fence(device, Power());
   tree_.RemoveDevice(device);
   slot.removed = true;
   slot.parked = slot.closed = slot.returning = false;

@@ -215,13 +215,13 @@ void FleetPower::DeviceLost(uint32_t device) {
 }
 
 void FleetPower::DeviceFenced(uint32_t device) {
-  book_.Fence(device);
-  slots_[device].parked = false;
+  book_.Fence(device, slots_[device].device->OffPower());
+  slots_[device].parked = slots_[device].returning = false;
   Turn(true);
 }
 
 void FleetPower::DeviceReturned(uint32_t device) {
-  slots_[device].returning = book_.presence(device) != CapBook::Presence::kPresent;
+  slots_[device].returning = true;
   Turn(true);
 }
 
@@ -229,13 +229,7 @@ void FleetPower::Turn(bool divide) {
   const TimePoint now = loop_->Now();
   book_.Advance(now);
   divide |= TakeDueSteps(now);
-  for (uint32_t i = 0; i < slots_.size(); ++i) {
-    if (slots_[i].returning && book_.Return(i, slots_[i].device->MinCap())) {
-      slots_[i].returning = false;
-      slots_[i].device->SetCap(now, book_.cap(i));
-      divide = true;
-    }
-  }
+  divide |= ReturnOnes(now);
   ParkEmptyOnes(now);
   if (divide || (any_budget() && options_.rebalance > Duration() && now >= next_division_)) {
     const std::vector<DevicePowerView> views = Views();
@@ -249,9 +243,28 @@ void FleetPower::Turn(bool divide) {
   }
   const std::vector<Power> targets = Targets(Views());
   Send(book_.Decreases(targets), now);
+  // What holds at once makes room at once.
+  if (ReturnOnes(now) && steps_.empty()) {
+    Replan(Views());
+    ApplyFates();
+  }
   WakeOnes(now);
   Send(book_.Increases(Targets(Views())), now);
   Arm(now);
+}
+
+bool FleetPower::ReturnOnes(TimePoint now) {
+  bool any = false;
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    if (slot.returning && book_.Return(i, slot.device->MinCap())) {
+      slot.returning = false;
+      work_->Returned(i);
+      slot.device->SetCap(now, book_.cap(i));
+      any = true;
+    }
+  }
+  return any;
 }
 
 bool FleetPower::TakeDueSteps(TimePoint now) {

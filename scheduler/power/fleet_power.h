@@ -119,7 +119,8 @@ class FleetPower {
 
   void DeviceLost(uint32_t device);
   void DeviceFenced(uint32_t device);
-  // It is back, at its least cap, as soon as there is room.
+  // It asks to be back. FleetWork::Returned follows, at once or when there is room for its least
+  // cap; until then it stays off.
   void DeviceReturned(uint32_t device);
 
   const CapBook& book() const { return book_; }
@@ -151,6 +152,8 @@ class FleetPower {
   // One turn: books up to now, stairs that are due, sleepers, division, caps, timer.
   void Turn(bool divide);
   bool TakeDueSteps(TimePoint now);
+  // True if any of those that asked to be back is.
+  bool ReturnOnes(TimePoint now);
   // Fates and floors for the limits as they are, when no stairs are to come.
   void Replan(absl::Span<const DevicePowerView> views);
   void ApplyFates();

@@ -41,6 +41,8 @@ class PowerControlledDevice {
   // Bounds the time a decrease takes, sent now or later: longest step + longest window.
   virtual Duration CapDelay() const = 0;
 
+  // What it draws fenced: switched off, but for what answers to being switched on.
+  virtual Power OffPower() const = 0;
   // Sleeping: at most ParkedPower, no steps. Park is called only without work; it returns when
   // ParkedPower holds for every window. Wake makes the device ready for SetCap and for work (the
   // time it takes to wake is its own).
@@ -62,6 +64,8 @@ class FleetWork {
 
   // Nothing new is placed on a closed device; what runs goes on.
   virtual void SetClosed(uint32_t device, bool closed) = 0;
+  // A device that asked to be back is counted from now on: it may draw power and take work.
+  virtual void Returned(uint32_t device) = 0;
   // Preempts whatever runs on the device; batch work that finds no place again fails retriably.
   virtual void Preempt(uint32_t device) = 0;
   // By tier: new requests of a closed tier are refused with a retry time.

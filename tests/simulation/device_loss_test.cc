@@ -228,6 +228,48 @@ TEST(DeviceLossScenarios, WithAllDevicesGoneRequestsWaitForOneToReturn) {
   EXPECT_EQ(log->tokens.size(), 100u);
 }
 
+// Under a budget that the others have divided among themselves.
+TEST(DeviceLossScenarios, ADeviceThatReturnsIsOffUntilTheBudgetHasRoomForIt) {
+  CoreOptions options{.devices = 3, .kv_blocks = 4000};
+  options.scheduler.fleet.budget = Watts(450);
+  Core core(options);
+  const auto submit = [&core] {
+    for (int i = 0; i < 60; ++i) {
+      EXPECT_FALSE(core.scheduler->Submit(core.NewRequest(3000, 900)).refusal);
+    }
+  };
+  ASSERT_TRUE(core.scheduler->FenceDevice(DeviceId{2}).ok());
+  submit();
+  core.loop.RunUntil(core.loop.Now() + Seconds(1));
+  const scheduler::FleetPower& fleet = core.scheduler->fleet();
+  const Power usable = *fleet.Get().nodes[0].usable;
+  ASSERT_EQ(fleet.Get().nodes[0].counted, usable);
+  const auto its = [&] { return core.scheduler->Status().devices[2]; };
+  const auto its_steps = [&] {
+    return std::count_if(core.observer.steps.begin(), core.observer.steps.end(),
+                         [](const device::StepRecord& step) { return step.device == DeviceId{2}; });
+  };
+  const int64_t before = its_steps();
+  const Power off = core.devices[2]->power().model().Idle(device::IdleState::kOff, 0);
+  ASSERT_TRUE(core.scheduler->ReturnDevice(DeviceId{2}).ok());
+  submit();
+  const TimePoint asked = core.loop.Now();
+  while (its().state == device::DeviceState::kLost) {
+    ASSERT_EQ(its().power, off);
+    ASSERT_LE(fleet.Get().nodes[0].counted, usable);
+    ASSERT_EQ(its_steps(), before);
+    ASSERT_TRUE(core.loop.RunOne());
+    core.scheduler->CheckInvariants();
+  }
+  EXPECT_GT(core.loop.Now(), asked);
+  EXPECT_EQ(fleet.Get().nodes[0].in_force, usable);
+  while (core.loop.RunOne()) {
+    core.scheduler->CheckInvariants();
+  }
+  EXPECT_GT(its_steps(), before);
+  EXPECT_EQ(core.observer.ended.size(), 120u);
+}
+
 // Mirrors llm-d/llm-d-router #2295: bookings of requests that were silent for some minutes ran
 // out, and others were sent on top of them.
 TEST(DeviceLossScenarios, TenSilentMinutesKeepWhatARequestHasBooked) {

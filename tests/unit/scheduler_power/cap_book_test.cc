@@ -82,9 +82,9 @@ TEST(CapBookTest, ALostDeviceKeepsItsShareUntilItIsFenced) {
   EXPECT_EQ(book.counted(0), Power(500));  // it may not have heard
   EXPECT_THAT(book.Increases({Power(500), Power(900)}), IsEmpty());
   EXPECT_THAT(book.Decreases({Power(0), Power(500)}), IsEmpty());
-  book.Fence(0);
-  EXPECT_EQ(book.counted(0), Power(0));
-  EXPECT_THAT(book.Increases({Power(500), Power(900)}), ElementsAre(CapCommand{1, Power(900)}));
+  book.Fence(0, Power(20));
+  EXPECT_EQ(book.counted(0), Power(20));  // off is not nothing
+  EXPECT_THAT(book.Increases({Power(500), Power(990)}), ElementsAre(CapCommand{1, Power(980)}));
   book.Commit({1, Power(900)}, At(101), At(101));
   EXPECT_FALSE(book.Return(0, Power(200)));
   EXPECT_TRUE(book.Return(0, Power(100)));
@@ -182,7 +182,9 @@ class Walk {
 
   void FenceOne() {
     const uint32_t device = static_cast<uint32_t>(Below(kDevices));
-    if (book_.presence(device) == CapBook::Presence::kLost) book_.Fence(device);
+    if (book_.presence(device) == CapBook::Presence::kLost) {
+      book_.Fence(device, Power(Below(30)));
+    }
   }
 
   void ReturnOne() {

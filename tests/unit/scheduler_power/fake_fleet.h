@@ -48,6 +48,7 @@ class FakeDevice final : public PowerControlledDevice {
   Duration CapDelay() const override { return delay; }
   bool Parkable() const override { return parkable; }
   Power ParkedPower() const override { return Watts(30); }
+  Power OffPower() const override { return Watts(5); }
   TimePoint Park(TimePoint now) override {
     EXPECT_FALSE(parked);
     parked = true;
@@ -58,8 +59,11 @@ class FakeDevice final : public PowerControlledDevice {
     parked = false;
   }
 
-  // Taken away: it draws nothing from now on.
-  void Off(TimePoint now) { holds_ = {{TimePoint(), Power(), now}}; }
+  // Fenced, or taken away: it draws this from now on.
+  void Off(TimePoint now, Power draws = Power()) {
+    holds_ = {{TimePoint(), draws, now}};
+    parked = false;
+  }
 
   // The most it may draw at `when`.
   Power WorstAt(TimePoint when) const {
@@ -111,6 +115,7 @@ class FakeWork final : public FleetWork {
 
   DeviceLoadView LoadOf(uint32_t device) const override { return loads[device]; }
   void SetClosed(uint32_t device, bool value) override { closed[device] = value; }
+  void Returned(uint32_t device) override { returned.push_back(device); }
   void Preempt(uint32_t device) override {
     preempted[device] = true;
     loads[device] = DeviceLoadView();
@@ -121,6 +126,7 @@ class FakeWork final : public FleetWork {
   std::vector<DeviceLoadView> loads;
   std::vector<bool> closed;
   std::vector<bool> preempted;
+  std::vector<uint32_t> returned;
   std::array<bool, kTierCount> admission{};
   bool prefill_limited = false;
 };

@@ -14,7 +14,9 @@
 namespace scoville::scheduler {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class FleetPowerTest : public ::testing::Test {
  protected:
@@ -65,6 +67,26 @@ class FleetPowerTest : public ::testing::Test {
     fleet_->Add(all, "");
     return true;
   }
+  // One of: a device joins, or this one is removed, is fenced, asks to be back, where that can be.
+  void ComeOrGo(int64_t what, uint32_t device) {
+    const CapBook::Presence presence = fleet_->book().presence(device);
+    const bool there = presence == CapBook::Presence::kPresent;
+    if (what == 0 && devices_.size() < 40) {
+      joined_ += Join() ? 1 : 0;
+    } else if (what == 1 && there && joined_ > left_) {
+      work_->loads[device] = DeviceLoadView();
+      fleet_->Remove(device);
+      devices_[device]->Off(loop_.Now());
+      ++left_;
+    } else if (what == 2 && there) {
+      work_->loads[device] = DeviceLoadView();
+      fleet_->DeviceFenced(device);
+      devices_[device]->Off(loop_.Now(), devices_[device]->OffPower());
+    } else if (what == 3 && presence == CapBook::Presence::kFenced &&
+               !fleet_->Get().devices[device].removed) {
+      fleet_->DeviceReturned(device);
+    }
+  }
   void RunFor(Duration d) { loop_.RunUntil(loop_.Now() + d); }
 
   SimulatedEventLoop loop_;
@@ -72,6 +94,8 @@ class FleetPowerTest : public ::testing::Test {
   std::vector<std::unique_ptr<FakeDevice>> devices_;
   std::unique_ptr<FakeWork> work_;
   std::unique_ptr<FleetPower> fleet_;
+  int joined_ = 0;
+  int left_ = 0;
 };
 
 TEST_F(FleetPowerTest, WithoutABudgetNothingHappens) {
@@ -216,11 +240,44 @@ TEST_F(FleetPowerTest, ALostDevicesShareReturnsWhenItIsFenced) {
   EXPECT_EQ(devices_[0]->Cap() + devices_[1]->Cap(), others);
   fleet_->DeviceFenced(2);
   RunFor(Seconds(3));
-  EXPECT_EQ(devices_[0]->Cap() + devices_[1]->Cap(), Watts(600));
+  EXPECT_EQ(devices_[0]->Cap() + devices_[1]->Cap(), Watts(595));  // off it draws 5 W
   fleet_->DeviceReturned(2);
   RunFor(Seconds(5));
   EXPECT_EQ(fleet_->book().presence(2), CapBook::Presence::kPresent);
   EXPECT_LE(fleet_->Get().nodes[0].counted, Watts(600));
+}
+
+TEST_F(FleetPowerTest, ADeviceIsBackWhenItIsPaidForAndNotBefore) {
+  Build(3);
+  ASSERT_TRUE(fleet_->Set(To(Watts(600))).ok());
+  RunFor(Seconds(3));
+  fleet_->DeviceLost(2);
+  fleet_->DeviceFenced(2);
+  RunFor(Seconds(3));
+  ASSERT_EQ(devices_[0]->Cap() + devices_[1]->Cap(), Watts(595));  // nothing is left for it
+  fleet_->DeviceReturned(2);
+  EXPECT_THAT(work_->returned, IsEmpty());
+  RunFor(Milliseconds(1'100));
+  EXPECT_THAT(work_->returned, IsEmpty());  // the others have been told, and take 1.2 s
+  fleet_->DeviceFenced(2);                  // changed their mind
+  RunFor(Seconds(5));
+  EXPECT_THAT(work_->returned, IsEmpty());
+  fleet_->DeviceReturned(2);
+  RunFor(Milliseconds(1'300));
+  EXPECT_THAT(work_->returned, ElementsAre(2));
+  EXPECT_LE(fleet_->book().counted_sums()[0], Watts(600));
+  EXPECT_EQ(fleet_->book().limits_in_force()[0], Watts(600));
+}
+
+TEST_F(FleetPowerTest, ADeviceIsBackAtOnceWhereTheOthersComeDownAtOnce) {
+  Build(3);
+  ASSERT_TRUE(fleet_->Set(To(Watts(600))).ok());
+  RunFor(Seconds(3));
+  fleet_->DeviceFenced(2);
+  RunFor(Seconds(3));
+  devices_[0]->delay = devices_[1]->delay = Duration();
+  fleet_->DeviceReturned(2);
+  EXPECT_THAT(work_->returned, ElementsAre(2));
 }
 
 TEST_F(FleetPowerTest, ADeviceCapIsACeiling) {
@@ -313,12 +370,10 @@ TEST_F(FleetPowerTest, NeverAboveTheLimitInForceWhateverHappens) {
     return static_cast<int64_t>(RandomBelow(11, 4, draws++, static_cast<uint64_t>(n)));
   };
   int applied = 0;
-  int joined = 0;
-  int left = 0;
   for (int step = 0; step < 3'000; ++step) {
     const uint32_t device = static_cast<uint32_t>(below(static_cast<int64_t>(devices_.size())));
     const bool there = fleet_->book().presence(device) == CapBook::Presence::kPresent;
-    switch (below(10)) {
+    switch (below(12)) {
       case 0: {
         PowerRequest request = To(Watts(100 + below(2'600)));
         request.ramp_per_second = Watts(below(3) == 0 ? 10 + below(400) : 0);
@@ -352,15 +407,10 @@ TEST_F(FleetPowerTest, NeverAboveTheLimitInForceWhateverHappens) {
         }
         break;
       case 5:
-        joined += devices_.size() < 40 && Join() ? 1 : 0;
-        break;
       case 6:
-        if (there && joined - left > 0) {
-          work_->loads[device] = DeviceLoadView();
-          fleet_->Remove(device);
-          devices_[device]->Off(loop_.Now());
-          ++left;
-        }
+      case 7:
+      case 8:
+        ComeOrGo(below(4), device);
         break;
       default:
         RunFor(Milliseconds(below(4'000)));
@@ -370,8 +420,9 @@ TEST_F(FleetPowerTest, NeverAboveTheLimitInForceWhateverHappens) {
     ASSERT_LE(Worst(), fleet_->book().counted_sums()[0]) << "step " << step;
   }
   EXPECT_GT(applied, 100);
-  EXPECT_GT(joined, 20);
-  EXPECT_GT(left, 20);
+  EXPECT_GT(joined_, 20);
+  EXPECT_GT(left_, 20);
+  EXPECT_GT(work_->returned.size(), 30u);
 }
 
 }  // namespace
