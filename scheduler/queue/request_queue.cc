@@ -17,6 +17,15 @@ uint32_t Saturated(int64_t count) {
   return static_cast<uint32_t>(std::min(count, kMost));
 }
 
+// What a tenant was charged is only shown, so beyond the type it stands still.
+int64_t SaturatedSum(int64_t a, int64_t b) {
+  int64_t sum = 0;
+  if (__builtin_add_overflow(a, b, &sum)) {
+    return b < 0 ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
+  }
+  return sum;
+}
+
 }  // namespace
 
 RequestQueue::RequestQueue(const QueueOptions& options)
@@ -89,7 +98,8 @@ RankKey RequestQueue::RankOf(const Record& record, int64_t tag) const {
 void RequestQueue::Adjust(uint32_t tenant, size_t line, int64_t delta) {
   if (delta != 0) {
     lines_[line].Move(fairness_ ? tenant : 0, Scaled(tenant, delta));
-    tenants_.at(tenant).charged += delta;
+    int64_t& charged = tenants_.at(tenant).charged;
+    charged = SaturatedSum(charged, delta);
   }
 }
 
@@ -211,7 +221,7 @@ RankKey RequestQueue::Take(uint64_t id) {
     Forget(record);
     record.tag = lines_[record.line].Take(FlowOf(record), WaitingOf(record));
     record.charged_in = record.line;
-    tenant.charged += record.cost;
+    tenant.charged = SaturatedSum(tenant.charged, record.cost);
   }
   record.state = State::kTaken;
   return RankOf(record, record.tag);

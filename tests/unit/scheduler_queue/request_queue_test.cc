@@ -357,6 +357,9 @@ TEST(RequestQueueTest, VirtualTimesNeverOverflow) {
     a_ahead += id % 2 == 0 ? 1 : -1;
     EXPECT_LE(std::abs(a_ahead), 1);
   }
+  for (const TenantStatus& tenant : queue.Tenants()) {
+    EXPECT_EQ(tenant.charged, INT64_MAX) << "a hundred times 2^59 stands at the end";
+  }
 }
 
 TEST(RequestQueueTest, ListsIdsAscending) {
