@@ -16,7 +16,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -205,8 +204,8 @@ class Scheduler {
  public:
   // `masks` computes the masks that are not at hand, and outlives the scheduler; nullptr: they are
   // computed here, at once.
-  Scheduler(EventLoop* loop, std::vector<device::Device*> devices, const SchedulerOptions& options,
-            Observer* observer, MaskMaker* masks = nullptr);
+  Scheduler(EventLoop* loop, const std::vector<device::Device*>& devices,
+            const SchedulerOptions& options, Observer* observer, MaskMaker* masks = nullptr);
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
@@ -249,12 +248,12 @@ class Scheduler {
   // Its number is never given again. All or none: FailedPrecondition where no other device that
   // takes work would stay, or where a live request fits none of those that would.
   absl::Status RemoveDevices(absl::Span<const DeviceId> devices,
-                             std::function<void(DeviceId)> gone = nullptr);
+                             const std::function<void(DeviceId)>& gone = nullptr);
   absl::Status AddDevice(device::Device* device, absl::string_view budget_node = {}) {
     return AddDevices({&device, 1}, budget_node);
   }
-  absl::Status RemoveDevice(DeviceId device, std::function<void(DeviceId)> gone = nullptr) {
-    return RemoveDevices({&device, 1}, std::move(gone));
+  absl::Status RemoveDevice(DeviceId device, const std::function<void(DeviceId)>& gone = nullptr) {
+    return RemoveDevices({&device, 1}, gone);
   }
 
   bool idle() const;  // nothing queued, nothing running

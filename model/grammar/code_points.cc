@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <string>
-#include <utility>
 
 #include "model/text/utf8.h"
 
@@ -87,13 +86,13 @@ CodePointSet CodePointSet::Complement() const {
     next = r.high + 1;
   }
   if (next <= kLast) out.push_back({next, kLast});
-  return CodePointSet(std::move(out));
+  return CodePointSet(out);
 }
 
 CodePointSet CodePointSet::Union(const CodePointSet& other) const {
   std::vector<CodePointRange> all = ranges_;
   all.insert(all.end(), other.ranges_.begin(), other.ranges_.end());
-  return CodePointSet(std::move(all));
+  return CodePointSet(all);
 }
 
 CodePointSet CodePointSet::Intersect(const CodePointSet& other) const {
@@ -110,7 +109,7 @@ CodePointSet CodePointSet::Intersect(const CodePointSet& other) const {
       ++j;
     }
   }
-  return CodePointSet(std::move(out));
+  return CodePointSet(out);
 }
 
 CodePointSet CodePointSet::Without(const CodePointSet& other) const {

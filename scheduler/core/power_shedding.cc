@@ -30,7 +30,7 @@ void Scheduler::Impl::MakeFleet() {
   FleetPowerOptions power = options_.fleet;
   power.budgets_set = power.budgets_set || HasBudgets(power);
   absl::StatusOr<std::unique_ptr<FleetPower>> fleet =
-      FleetPower::Create(loop_, *std::move(tree), std::move(devices), fleet_work_.get(), power);
+      FleetPower::Create(loop_, *std::move(tree), devices, fleet_work_.get(), power);
   CHECK(fleet.ok());
   fleet_ = *std::move(fleet);
 }

@@ -395,9 +395,9 @@ void Scheduler::Impl::EndAll(Outcome outcome) {
   }
 }
 
-Scheduler::Scheduler(EventLoop* loop, std::vector<device::Device*> devices,
+Scheduler::Scheduler(EventLoop* loop, const std::vector<device::Device*>& devices,
                      const SchedulerOptions& options, Observer* observer, MaskMaker* masks)
-    : impl_(std::make_unique<Impl>(loop, std::move(devices), options, observer, masks)) {}
+    : impl_(std::make_unique<Impl>(loop, devices, options, observer, masks)) {}
 Scheduler::~Scheduler() = default;
 
 SubmitResult Scheduler::Submit(Request request) { return impl_->Submit(std::move(request)); }
@@ -421,8 +421,8 @@ absl::Status Scheduler::AddDevices(absl::Span<device::Device* const> devices,
   return impl_->AddDevices(devices, budget_node);
 }
 absl::Status Scheduler::RemoveDevices(absl::Span<const DeviceId> devices,
-                                      std::function<void(DeviceId)> gone) {
-  return impl_->RemoveDevices(devices, std::move(gone));
+                                      const std::function<void(DeviceId)>& gone) {
+  return impl_->RemoveDevices(devices, gone);
 }
 bool Scheduler::idle() const { return impl_->idle(); }
 void Scheduler::CheckInvariants() const { impl_->CheckInvariants(); }

@@ -55,8 +55,8 @@ absl::Status CheckDevices(const BudgetTree& tree,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<FleetPower>> FleetPower::Create(
-    EventLoop* loop, BudgetTree tree, std::vector<PowerControlledDevice*> devices, FleetWork* work,
-    const FleetPowerOptions& options) {
+    EventLoop* loop, BudgetTree tree, const std::vector<PowerControlledDevice*>& devices,
+    FleetWork* work, const FleetPowerOptions& options) {
   RETURN_IF_ERROR(CheckPolicy(options.policy));
   RETURN_IF_ERROR(CheckDevices(tree, devices));
   if (options.budgets_set) {
@@ -66,8 +66,7 @@ absl::StatusOr<std::unique_ptr<FleetPower>> FleetPower::Create(
     }
     RETURN_IF_ERROR(tree.CheckFloor(FirstLimits(tree, options), floors));
   }
-  std::unique_ptr<FleetPower> fleet(
-      new FleetPower(loop, std::move(tree), std::move(devices), work, options));
+  std::unique_ptr<FleetPower> fleet(new FleetPower(loop, std::move(tree), devices, work, options));
   if (options.budgets_set) {
     fleet->Turn(true);
   }

@@ -87,7 +87,7 @@ class FleetPower {
  public:
   // One device per id of the tree, in order.
   static absl::StatusOr<std::unique_ptr<FleetPower>> Create(
-      EventLoop* loop, BudgetTree tree, std::vector<PowerControlledDevice*> devices,
+      EventLoop* loop, BudgetTree tree, const std::vector<PowerControlledDevice*>& devices,
       FleetWork* work, const FleetPowerOptions& options);
   ~FleetPower();
   FleetPower(const FleetPower&) = delete;

@@ -77,7 +77,7 @@ absl::StatusOr<std::shared_ptr<Deployment>> ModelLoader::Load(const ServerConfig
 }
 
 absl::Status ModelLoader::MakeReady(const std::shared_ptr<Deployment>& deployment) {
-  const absl::Status warm = WarmUp(engine_, deployment);
+  absl::Status warm = WarmUp(engine_, deployment);
   if (!warm.ok()) {
     engine_->Remove(deployment, [] {});
     return warm;

@@ -11,7 +11,6 @@ namespace scoville::tests {
 namespace {
 
 using scheduler::Outcome;
-using scheduler::RequestRecord;
 
 // Two devices; the second is kept empty until the first has what is to be moved.
 class LiveMove : public testing::Test {

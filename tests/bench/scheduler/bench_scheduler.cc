@@ -122,7 +122,7 @@ void EndAll(SimulatedEventLoop& loop, BenchPool& pool) {
 
 // Pure decode steps, end to end: the device's end of step, Commit, Plan, FitStep, CommitPlan,
 // BeginStep.
-void RunSteps(const std::string& name, int64_t running, BenchOptions options) {
+void RunSteps(const std::string& name, int64_t running, const BenchOptions& options) {
   Samples samples;
   int64_t throttled = 0;
   for (int round = 0; round < kRounds; ++round) {

@@ -328,7 +328,7 @@ bool FirstRowStands(const Rows& rows, const PlanLimits& limits, const StepPlan& 
 
 std::string FaultOf(const Rows& rows, const PlanLimits& limits, const StepPlan& plan) {
   for (const auto fault : {FaultOfRows, FaultOfBlocks, FaultOfVictims}) {
-    if (const std::string what = fault(rows, limits, plan); !what.empty()) {
+    if (std::string what = fault(rows, limits, plan); !what.empty()) {
       return what;
     }
   }

@@ -14,7 +14,6 @@ namespace scoville::tests {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 
 v1::GenerateRequest Prompt(size_t bytes) {
   v1::GenerateRequest request;
