@@ -3,7 +3,7 @@
 //
 //   bench_scheduler [CASE...]
 //
-// Cases: plan, step, first, real, route, queue, wide.
+// Cases: plan, step, first, real, route, refuse, queue, wide.
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -259,6 +259,46 @@ void RunRoute() {
   RunRouteCase(256, 16, true, RoutePolicy::kLeastLoaded);
 }
 
+// Submit of what is refused, by a busy pool whose queue is as full as it may be.
+void RunRefuse() {
+  constexpr int64_t kDevices = 256;
+  constexpr int64_t kQueued = 10'000;
+  SimulatedEventLoop loop;
+  BenchOptions options;
+  options.devices = kDevices;
+  options.scheduler.max_running = 16;
+  options.scheduler.max_queued.requests = kQueued;
+  options.scheduler.max_queued.tokens = INT64_MAX / 4;
+  BenchPool pool(&loop, options);
+  const auto submit = [&pool](int64_t prompt, int64_t max_tokens, TimePoint deadline) {
+    scheduler::Request request = pool.NewRequest(prompt, max_tokens);
+    request.deadline = deadline;
+    return pool.scheduler->Submit(std::move(request));
+  };
+  for (int64_t i = 0; i < kDevices * options.scheduler.max_running + kQueued - 1; ++i) {
+    CHECK(!submit(64, 4000, loop.Now() + Seconds(3'600)).refusal);
+  }
+  const auto measure = [&](const char* name, int64_t max_tokens, Duration time,
+                           scheduler::RefusalReason reason) {
+    Samples samples;
+    for (int i = 0; i < 2'000; ++i) {
+      scheduler::Request request = pool.NewRequest(512, max_tokens);
+      request.deadline = loop.Now() + time;
+      const int64_t begin = HostNanoseconds();
+      const scheduler::SubmitResult result = pool.scheduler->Submit(std::move(request));
+      samples.Add(static_cast<double>(HostNanoseconds() - begin));
+      CHECK(result.refusal && result.refusal->reason == reason);
+    }
+    samples.Report(name, "ns a Submit that is refused");
+  };
+  measure("refuse_too_long", 100'000'000, Seconds(3'600),
+          scheduler::RefusalReason::kContextLengthExceeded);
+  measure("refuse_hopeless", 100, Milliseconds(1), scheduler::RefusalReason::kHopeless);
+  CHECK(!submit(64, 4000, loop.Now() + Seconds(3'600)).refusal);
+  measure("refuse_queue_full", 100, Seconds(3'600), scheduler::RefusalReason::kQueueFull);
+  EndAll(loop, pool);
+}
+
 // Steps of a full device beside a queue. `ends`: every sequence is short, so each step places some,
 // and as many arrive.
 double RunQueueCase(int64_t queued, bool ends) {
@@ -359,8 +399,8 @@ int Main(int argc, char** argv) {
     void (*run)();
   };
   const Case cases[] = {{"plan", RunPlan},      {"step", RunStep},   {"first", RunFirst},
-                        {"real", RunFirstReal}, {"route", RunRoute}, {"queue", RunQueue},
-                        {"wide", RunWide}};
+                        {"real", RunFirstReal}, {"route", RunRoute}, {"refuse", RunRefuse},
+                        {"queue", RunQueue},    {"wide", RunWide}};
   for (const Case& c : cases) {
     if (wanted(c.name)) {
       c.run();

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "client/cli/command_line.h"
 #include "client/cli/error_report.h"
 #include "client/cli/exit_codes.h"
 #include "client/library/error_detail.h"
@@ -14,6 +13,7 @@
 #include "google/rpc/status.pb.h"
 #include "scoville/v1/completions.pb.h"
 #include "scoville/v1/pool.pb.h"
+#include "tests/unit/client/run_cli.h"
 
 namespace scoville::client {
 namespace {
@@ -146,63 +146,46 @@ TEST(PoolView, TableSaysTheBasisAndThatItIsEmulated) {
   EXPECT_THAT(PoolText(PoolAt(10, 1, 1), PoolAt(10, 1, 1), Terminal()), Not(HasSubstr("nan")));
 }
 
-struct Outcome {
-  int exit_code;
-  std::string out;
-  std::string err;
-};
-
-Outcome Cli(std::vector<std::string> words) {
-  words.insert(words.begin(), "scoville");
-  std::vector<char*> argv;
-  for (std::string& word : words) {
-    argv.push_back(word.data());
-  }
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  const int code = RunCli(static_cast<int>(argv.size()), argv.data());
-  std::fflush(stdout);
-  return {code, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
-}
-
 TEST(CommandLine, MistypedNamesGetTheNearest) {
-  EXPECT_EQ(Cli({"modles"}).exit_code, kExitUsage);
-  EXPECT_THAT(Cli({"modles"}).err, HasSubstr("unknown command: modles; did you mean 'models'?"));
-  EXPECT_THAT(Cli({"run", "--sytem", "x"}).err, HasSubstr("did you mean '--system'?"));
-  EXPECT_THAT(Cli({"pool", "extra"}).err, HasSubstr("one argument too many: 'extra'"));
-  EXPECT_THAT(Cli({"health", "--timeout", "5"}).err, HasSubstr("unit"));
-  EXPECT_EQ(Cli({"health", "--live", "--ready"}).exit_code, kExitUsage);
-  EXPECT_EQ(Cli({"pool", "-l", "0"}).exit_code, kExitUsage);
-  EXPECT_EQ(Cli({}).exit_code, kExitUsage);
+  EXPECT_EQ(RunWords({"modles"}).exit_code, kExitUsage);
+  EXPECT_THAT(RunWords({"modles"}).err,
+              HasSubstr("unknown command: modles; did you mean 'models'?"));
+  EXPECT_THAT(RunWords({"run", "--sytem", "x"}).err, HasSubstr("did you mean '--system'?"));
+  EXPECT_THAT(RunWords({"pool", "extra"}).err, HasSubstr("one argument too many: 'extra'"));
+  EXPECT_THAT(RunWords({"health", "--timeout", "5"}).err, HasSubstr("unit"));
+  EXPECT_EQ(RunWords({"health", "--live", "--ready"}).exit_code, kExitUsage);
+  EXPECT_EQ(RunWords({"pool", "-l", "0"}).exit_code, kExitUsage);
+  EXPECT_EQ(RunWords({}).exit_code, kExitUsage);
 }
 
 TEST(CommandLine, HelpAndVersionSucceed) {
-  EXPECT_EQ(Cli({"--help"}).exit_code, 0);
-  EXPECT_THAT(Cli({"--help"}).out, HasSubstr("Exit codes"));
-  EXPECT_THAT(Cli({"run", "--help"}).out, HasSubstr("SCOVILLE_ADDRESS"));
-  EXPECT_THAT(Cli({"--version"}).out, HasSubstr("scoville "));
+  EXPECT_EQ(RunWords({"--help"}).exit_code, 0);
+  EXPECT_THAT(RunWords({"--help"}).out, HasSubstr("Exit codes"));
+  EXPECT_THAT(RunWords({"run", "--help"}).out, HasSubstr("SCOVILLE_ADDRESS"));
+  EXPECT_THAT(RunWords({"--version"}).out, HasSubstr("scoville "));
 }
 
 TEST(CommandLine, ProfilesAndCardsNeedNoDaemon) {
-  EXPECT_THAT(Cli({"profile", "show"}).out, HasSubstr("jalapeno-gen1"));
-  EXPECT_THAT(Cli({"profile", "show", "h100-sxm", "--json"}).out, HasSubstr("\"hbm_bandwidth\""));
-  EXPECT_EQ(Cli({"profile", "check", "no-such"}).exit_code, kExitFailed);
-  EXPECT_THAT(Cli({"profile", "check", "no-such"}).err, HasSubstr("no built-in profile"));
-  EXPECT_EQ(Cli({"profile", "diff", "h100-sxm"}).exit_code, kExitUsage);
-  EXPECT_EQ(Cli({"profile", "weigh"}).exit_code, kExitUsage);
-  EXPECT_THAT(Cli({"card", "show", "qwen3-8b", "--profile", "h100-sxm", "--chips", "2"}).out,
+  EXPECT_THAT(RunWords({"profile", "show"}).out, HasSubstr("jalapeno-gen1"));
+  EXPECT_THAT(RunWords({"profile", "show", "h100-sxm", "--json"}).out,
+              HasSubstr("\"hbm_bandwidth\""));
+  EXPECT_EQ(RunWords({"profile", "check", "no-such"}).exit_code, kExitFailed);
+  EXPECT_THAT(RunWords({"profile", "check", "no-such"}).err, HasSubstr("no built-in profile"));
+  EXPECT_EQ(RunWords({"profile", "diff", "h100-sxm"}).exit_code, kExitUsage);
+  EXPECT_EQ(RunWords({"profile", "weigh"}).exit_code, kExitUsage);
+  EXPECT_THAT(RunWords({"card", "show", "qwen3-8b", "--profile", "h100-sxm", "--chips", "2"}).out,
               HasSubstr("On 2 x h100-sxm"));
 }
 
 TEST(CommandLine, CompletionKnowsEveryCommand) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
-    const Outcome outcome = Cli({"completion", shell});
+    const Said outcome = RunWords({"completion", shell});
     EXPECT_EQ(outcome.exit_code, 0);
     for (const char* word : {"run", "models", "tokenize", "pool", "explain", "health"}) {
       EXPECT_THAT(outcome.out, HasSubstr(word)) << shell;
     }
   }
-  EXPECT_EQ(Cli({"completion", "tcsh"}).exit_code, kExitUsage);
+  EXPECT_EQ(RunWords({"completion", "tcsh"}).exit_code, kExitUsage);
 }
 
 }  // namespace

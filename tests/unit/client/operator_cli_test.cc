@@ -3,37 +3,24 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
 #include "client/views/pool_view.h"
 #include "tests/unit/client/fake_daemon.h"
+#include "tests/unit/client/run_cli.h"
 
 namespace scoville::client {
 namespace {
 
 using testing::HasSubstr;
 
-struct Said {
-  int exit_code;
-  std::string out;
-  std::string err;
-};
-
 class OperatorCliTest : public testing::Test {
  protected:
   Said Run(std::vector<std::string> words) {
-    words.insert(words.begin(), {"scoville", "--address", daemon_.address()});
-    std::vector<char*> argv;
-    for (std::string& word : words) {
-      argv.push_back(word.data());
-    }
-    testing::internal::CaptureStdout();
-    testing::internal::CaptureStderr();
-    const int code = RunCli(static_cast<int>(argv.size()), argv.data());
-    std::fflush(stdout);
-    return {code, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+    words.insert(words.begin(), {"--address", daemon_.address()});
+    return RunWords(std::move(words));
   }
 
   FakeDaemon daemon_;

@@ -2,12 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "client/cli/command_line.h"
 #include "client/cli/exit_codes.h"
 #include "client/views/power_view.h"
 #include "tests/unit/client/fake_daemon.h"
+#include "tests/unit/client/run_cli.h"
 
 namespace scoville::client {
 namespace {
@@ -15,25 +16,11 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-struct Outcome {
-  int exit_code;
-  std::string out;
-  std::string err;
-};
-
 class PowerCliTest : public testing::Test {
  protected:
-  Outcome Power(std::vector<std::string> words) {
-    words.insert(words.begin(), {"scoville", "--address", daemon_.address(), "power"});
-    std::vector<char*> argv;
-    for (std::string& word : words) {
-      argv.push_back(word.data());
-    }
-    testing::internal::CaptureStdout();
-    testing::internal::CaptureStderr();
-    const int code = RunCli(static_cast<int>(argv.size()), argv.data());
-    std::fflush(stdout);
-    return {code, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+  Said Power(std::vector<std::string> words) {
+    words.insert(words.begin(), {"--address", daemon_.address(), "power"});
+    return RunWords(std::move(words));
   }
 
   FakeDaemon daemon_;
@@ -65,10 +52,10 @@ TEST_F(PowerCliTest, SendsWhatWasTyped) {
 
 TEST_F(PowerCliTest, NothingAppliedIsAFailure) {
   daemon_.power_answer.set_summary("fleet: too late");
-  const Outcome outcome = Power({"set", "900"});
+  const Said outcome = Power({"set", "900"});
   EXPECT_EQ(outcome.exit_code, kExitFailed);
   EXPECT_THAT(outcome.out, HasSubstr("Not set: fleet: too late"));
-  const Outcome json = Power({"set", "900", "--json"});
+  const Said json = Power({"set", "900", "--json"});
   EXPECT_EQ(json.exit_code, kExitFailed);
   EXPECT_THAT(json.out, HasSubstr("\"would_apply\": false"));
 }
@@ -88,7 +75,7 @@ TEST_F(PowerCliTest, MisuseIsSaidBeforeAnythingIsSent) {
                                              {"--dry-run"},
                                              {"cap", "0", "300", "--by", "3s"},
                                              {"raise", "900"}}) {
-    const Outcome outcome = Power(words);
+    const Said outcome = Power(words);
     EXPECT_EQ(outcome.exit_code, kExitUsage) << words.back();
     EXPECT_THAT(outcome.err, Not(testing::IsEmpty()));
   }
@@ -96,7 +83,7 @@ TEST_F(PowerCliTest, MisuseIsSaidBeforeAnythingIsSent) {
 }
 
 TEST_F(PowerCliTest, CapsADevice) {
-  const Outcome outcome = Power({"cap", "3", "300"});
+  const Said outcome = Power({"cap", "3", "300"});
   EXPECT_EQ(outcome.exit_code, kExitDone);
   EXPECT_THAT(outcome.out, HasSubstr("Device 3: 250 W, less than asked for: a budget is in the "
                                      "way; holds in 1.50 s"));

@@ -331,6 +331,26 @@ TEST(SchedulerTest, ChurnLeavesNothingBehind) {
   }
 }
 
+TEST(SchedulerTest, ConsolidationEndsWhereARequestsOwnTargetWouldBeMissed) {
+  // Where a second request runs, and how long the first one's prompt takes.
+  const auto run = [](Duration its_target) {
+    Core core({.devices = 2, .kv_blocks = 2000, .routing = RoutePolicy::kConsolidate});
+    auto first = std::make_shared<SinkLog>();
+    auto second = std::make_shared<SinkLog>();
+    core.scheduler->Submit(core.NewRequest(8'000, 50, first));
+    core.loop.RunUntil(TimePoint() + Microseconds(10));
+    Request request = core.NewRequest(100, 5, second);
+    request.ttft_target = its_target;
+    core.scheduler->Submit(std::move(request));
+    core.loop.Run();
+    return std::pair(second->end->device.value, first->end->first_token - first->end->arrival);
+  };
+  const auto [beside, prompt_time] = run(Duration());
+  EXPECT_EQ(beside, 0u);
+  EXPECT_EQ(run(prompt_time * 10).first, 0u) << "there is time for the first one's prompt";
+  EXPECT_EQ(run(prompt_time / 2).first, 1u) << "not behind it";
+}
+
 TEST(SchedulerTest, TwoRunsAreEqual) {
   auto run = [] {
     Core core({.devices = 4, .kv_blocks = 20});
