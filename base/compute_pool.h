@@ -7,8 +7,8 @@
 //
 // Ownership: the pool owns the job until it is done; what the job points to must stay alive until
 // `done` has run. Threading: Submit on the engine thread; the job on the pool's lanes; `done` on
-// the engine thread. Errors: none; a second Submit before the first job is done is a CHECK failure
-// (the caller batches, see device/executor/).
+// the engine thread. Errors: none; jobs of several callers run one after another, in the order they
+// came.
 #ifndef SCOVILLE_BASE_COMPUTE_POOL_H_
 #define SCOVILLE_BASE_COMPUTE_POOL_H_
 

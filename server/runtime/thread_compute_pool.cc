@@ -62,7 +62,14 @@ ThreadComputePool::~ThreadComputePool() {
 }
 
 void ThreadComputePool::Submit(Job job, Done done) {
-  CHECK(!busy_);
+  if (busy_) {
+    waiting_.emplace_back(std::move(job), std::move(done));
+    return;
+  }
+  Begin(std::move(job), std::move(done));
+}
+
+void ThreadComputePool::Begin(Job job, Done done) {
   busy_ = true;
   job_ = std::move(job);
   done_ = std::move(done);
@@ -91,6 +98,12 @@ void ThreadComputePool::Finish() {
   busy_ = false;
   job_ = nullptr;
   Done done = std::move(done_);
+  // Before `done`, which may submit more: that comes behind those that wait.
+  if (!waiting_.empty()) {
+    auto [next, next_done] = std::move(waiting_.front());
+    waiting_.pop_front();
+    Begin(std::move(next), std::move(next_done));
+  }
   done();
 }
 

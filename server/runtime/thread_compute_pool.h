@@ -4,15 +4,18 @@
 // A step has some hundred barriers a few microseconds apart, so waiting begins with a bounded spin
 // and only then sleeps. Idle lanes sleep: an idle daemon uses no processor.
 //
+// The deployments of an engine share one pool: jobs run one after another in the order they came.
+//
 // Ownership: owns its threads; borrows the loop, which receives `done`. Threading: Submit and
-// destruction on the engine thread, with no job running at destruction. Errors: a second Submit
-// before `done` is a CHECK failure.
+// destruction on the engine thread, with no job running at destruction. Errors: none.
 #ifndef SCOVILLE_SERVER_RUNTIME_THREAD_COMPUTE_POOL_H_
 #define SCOVILLE_SERVER_RUNTIME_THREAD_COMPUTE_POOL_H_
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/compute_pool.h"
@@ -41,6 +44,7 @@ class ThreadComputePool final : public ComputePool {
     std::atomic<uint32_t> phase_{0};
   };
 
+  void Begin(Job job, Done done);  // not busy
   void RunLane(int lane);
   void Finish();
 
@@ -56,7 +60,9 @@ class ThreadComputePool final : public ComputePool {
   std::atomic<uint32_t> ticket_{0};
   std::atomic<int> left_{0};  // lanes that have not finished the job
 
-  bool busy_ = false;  // engine thread
+  // Engine thread.
+  bool busy_ = false;
+  std::deque<std::pair<Job, Done>> waiting_;
 };
 
 }  // namespace scoville::server

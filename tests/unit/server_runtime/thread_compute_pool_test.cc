@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <thread>
 #include <vector>
@@ -46,6 +47,47 @@ TEST(ThreadComputePoolTest, BarriersOrderTheLanesOverManyJobs) {
     for (int64_t sum : sums) EXPECT_EQ(sum, expected) << lanes << " lanes";
     pool.reset();
   }
+}
+
+// Deployments know nothing of each other's jobs.
+TEST(ThreadComputePoolTest, JobsOfSeveralCallersTakeTurnsInTheOrderTheyCame) {
+  RealEventLoop loop;
+  auto pool = std::make_unique<ThreadComputePool>(&loop, 2);
+  std::vector<int> order;
+  std::atomic<int> inside{0};
+  std::atomic<bool> together{false};
+  std::function<void(int, int)> submit = [&](int caller, int left) {
+    pool->Submit(
+        [&](Team& team, int lane) {
+          if (lane == 0) {
+            together = inside.fetch_add(1) > 0 || together;
+          }
+          team.Barrier();
+          if (lane == 0) {
+            inside.fetch_sub(1);
+          }
+        },
+        [&, caller, left] {
+          order.push_back(caller);
+          if (left > 1) {
+            submit(caller, left - 1);
+          } else if (order.size() == 30) {
+            loop.Stop();
+          }
+        });
+  };
+  loop.Post([&] {
+    for (int caller = 0; caller < 3; ++caller) {
+      submit(caller, 10);
+    }
+  });
+  loop.Run();
+  ASSERT_EQ(order.size(), 30u);
+  for (size_t i = 0; i < order.size(); ++i) {
+    EXPECT_EQ(order[i], static_cast<int>(i % 3)) << i;
+  }
+  EXPECT_FALSE(together);
+  pool.reset();
 }
 
 }  // namespace
