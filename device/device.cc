@@ -124,6 +124,7 @@ absl::StatusOr<CapChange> Device::Impl::SetCap(Power cap, TimePoint at) {
 }
 
 void Device::Impl::OnDeviceTimeOver() {
+  end_timer_ = TimerId{};
   if (hung_) {
     Void(offer_.price.duration);
     return;

@@ -7,9 +7,10 @@
 // contract is device/README.md.
 //
 // Units: engine time in TimePoint, device time in Duration. Ownership: owns its KV pool, meter,
-// governor and executor; borrows the loop and the pricer. Threading: engine thread only. Errors:
-// Create refuses a cap that no step can be small enough for, and a model that leaves no room for
-// KV; BeginStep's preconditions are CHECKs.
+// governor and executor; borrows the loop and the pricer. Threading: engine thread only, but for
+// its end: one that is not busy may be destroyed on any thread, since giving its pages back takes
+// milliseconds. Errors: Create refuses a cap that no step can be small enough for, and a model that
+// leaves no room for KV; BeginStep's preconditions are CHECKs.
 #ifndef SCOVILLE_DEVICE_DEVICE_H_
 #define SCOVILLE_DEVICE_DEVICE_H_
 

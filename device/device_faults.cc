@@ -52,6 +52,7 @@ void Device::Impl::Fence(LetGo let_go) {
 
 void Device::Impl::Void(Duration elapsed) {
   loop_->Cancel(end_timer_);
+  end_timer_ = TimerId{};
   void_ = true;
   device_now_ += elapsed;
   const Energy energy = power_->EndStep(device_now_);

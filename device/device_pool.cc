@@ -46,8 +46,8 @@ absl::StatusOr<std::unique_ptr<Executor>> MakeFunctional(HostBatcher* batcher,
 
 }  // namespace
 
-DevicePool::DevicePool(EventLoop* loop, const PoolOptions& options, const model::LoadedModel& model)
-    : loop_(loop), options_(options), model_(model) {}
+DevicePool::DevicePool(const PoolOptions& options, const model::LoadedModel& model)
+    : options_(options), model_(model) {}
 DevicePool::~DevicePool() = default;
 
 std::vector<Device*> DevicePool::devices() const {
@@ -65,6 +65,15 @@ Device* DevicePool::Find(DeviceId device) const {
 }
 
 absl::StatusOr<std::unique_ptr<Device>> DevicePool::MakeDevice(DeviceId id) {
+  absl::StatusOr<std::unique_ptr<Device>> device = TryMakeDevice(id);
+  if (!device.ok()) {
+    return absl::Status(device.status().code(),
+                        absl::StrCat("device ", id.value, ": ", device.status().message()));
+  }
+  return device;
+}
+
+absl::StatusOr<std::unique_ptr<Device>> DevicePool::TryMakeDevice(DeviceId id) {
   DeviceOptions options;
   options.id = id;
   options.power = options_.power;
@@ -81,13 +90,7 @@ absl::StatusOr<std::unique_ptr<Device>> DevicePool::MakeDevice(DeviceId id) {
   } else {
     executor = std::make_unique<SyntheticExecutor>(&drawable_);
   }
-  absl::StatusOr<std::unique_ptr<Device>> device =
-      Device::Create(loop_, pricer_.get(), options, std::move(executor));
-  if (!device.ok()) {
-    return absl::Status(device.status().code(),
-                        absl::StrCat("device ", id.value, ": ", device.status().message()));
-  }
-  return device;
+  return Device::Create(loop_, pricer_.get(), options, std::move(executor));
 }
 
 absl::StatusOr<std::vector<Device*>> DevicePool::Add(int32_t count) {
@@ -113,15 +116,14 @@ std::unique_ptr<Device> DevicePool::Take(DeviceId device) {
   return std::move(devices_[device.value]);
 }
 
-absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
-                                                               const PoolOptions& options,
-                                                               const model::LoadedModel& model,
-                                                               ComputePool* compute) {
+absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Prepare(const PoolOptions& options,
+                                                                const model::LoadedModel& model,
+                                                                int lanes) {
   if (options.devices < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("the pool has ", options.devices, " devices, at least 1 is needed"));
   }
-  auto pool = std::unique_ptr<DevicePool>(new DevicePool(loop, options, model));
+  auto pool = std::unique_ptr<DevicePool>(new DevicePool(options, model));
   ASSIGN_OR_RETURN(Profile profile, FindProfile(options.profile));
   pool->profile_ = std::make_unique<Profile>(std::move(profile));
   ASSIGN_OR_RETURN(
@@ -133,16 +135,12 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
   }
   pool->pricer_ = std::make_unique<StepPricer>(pool->profile_.get(), timing,
                                                options.max_step_tokens, pool->tables_.get());
-  const bool functional = options.executor == ExecutorKind::kFunctional;
-  if (functional) {
-    CHECK(compute != nullptr);
+  if (options.executor == ExecutorKind::kFunctional) {
     if (model.transformer == nullptr) {
       return absl::FailedPreconditionError(absl::StrCat(
           "model ", model.id, " was loaded without weights; the functional executor needs them"));
     }
-    pool->batcher_ =
-        std::make_unique<HostBatcher>(loop, compute, model.transformer.get(),
-                                      options.max_step_tokens * std::min(options.devices, 4));
+    pool->workspace_ = model.transformer->NewWorkspace(pool->max_rows(), lanes);
   } else {
     pool->drawable_ = DrawableTokens(model);
     if (pool->drawable_.empty()) {
@@ -150,7 +148,27 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
           "the vocabulary of ", model.id, " has no plain word for the synthetic executor"));
     }
   }
-  RETURN_IF_ERROR(pool->Add(options.devices).status());
+  return pool;
+}
+
+absl::Status DevicePool::Open(EventLoop* loop, ComputePool* compute) {
+  CHECK(loop_ == nullptr);
+  loop_ = loop;
+  if (workspace_ != nullptr) {
+    CHECK(compute != nullptr);
+    batcher_ = std::make_unique<HostBatcher>(loop, compute, model_.transformer.get(), max_rows(),
+                                             std::move(workspace_));
+  }
+  return Add(options_.devices).status();
+}
+
+absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Create(EventLoop* loop,
+                                                               const PoolOptions& options,
+                                                               const model::LoadedModel& model,
+                                                               ComputePool* compute) {
+  ASSIGN_OR_RETURN(std::unique_ptr<DevicePool> pool,
+                   Prepare(options, model, compute != nullptr ? compute->lanes() : 1));
+  RETURN_IF_ERROR(pool->Open(loop, compute));
   return pool;
 }
 

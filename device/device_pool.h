@@ -1,12 +1,18 @@
 // Builds the devices of a deployment, and more of them while it serves; the daemon and the
 // simulator call the same functions.
 //
+// What takes milliseconds is reading the profile and making the workspace, and giving memory back
+// at the end; a device takes 5 us to be made, for its pages are the kernel's until they are
+// written. So a pool is prepared and destroyed on any thread, and grows on the engine's.
+//
 // Ownership: the pool owns the profile and the devices; borrows loop, model and compute pool.
-// Threading: engine thread. Errors: those of the profile and of
-// Device::Create, with the device's number.
+// Threading: Prepare on any thread, and the destructor likewise when none of the devices is busy;
+// the rest on the engine thread. Errors: those of the profile and of Device::Create, with the
+// device's number.
 #ifndef SCOVILLE_DEVICE_DEVICE_POOL_H_
 #define SCOVILLE_DEVICE_DEVICE_POOL_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -45,7 +51,13 @@ class DevicePool {
   // are 1.5 GB a device for the default model, committed as used.
   static constexpr int64_t kDefaultFunctionalKvBlocks = 4096;
 
-  // `compute` is needed for functional devices only.
+  // Everything but the devices. `lanes`: of the compute pool that it will be opened with.
+  static absl::StatusOr<std::unique_ptr<DevicePool>> Prepare(const PoolOptions& options,
+                                                             const model::LoadedModel& model,
+                                                             int lanes);
+  // Makes the devices; once. `compute` is needed for functional devices only.
+  absl::Status Open(EventLoop* loop, ComputePool* compute);
+  // Both.
   static absl::StatusOr<std::unique_ptr<DevicePool>> Create(EventLoop* loop,
                                                             const PoolOptions& options,
                                                             const model::LoadedModel& model,
@@ -72,18 +84,24 @@ class DevicePool {
   const std::vector<int32_t>& drawable() const { return drawable_; }
 
  private:
-  DevicePool(EventLoop* loop, const PoolOptions& options, const model::LoadedModel& model);
+  DevicePool(const PoolOptions& options, const model::LoadedModel& model);
+  // Of one host batch.
+  int64_t max_rows() const {
+    return options_.max_step_tokens * std::min<int64_t>(options_.devices, 4);
+  }
   absl::StatusOr<std::unique_ptr<Device>> MakeDevice(DeviceId id);
+  absl::StatusOr<std::unique_ptr<Device>> TryMakeDevice(DeviceId id);
 
-  EventLoop* const loop_;
+  EventLoop* loop_ = nullptr;  // until it is opened
   const PoolOptions options_;
   const model::LoadedModel& model_;
   std::unique_ptr<Profile> profile_;
   std::unique_ptr<OperatorTables> tables_;  // nullptr: none
   std::unique_ptr<StepPricer> pricer_;
-  std::unique_ptr<HostBatcher> batcher_;          // functional: one for all devices
-  std::vector<int32_t> drawable_;                 // synthetic: what may come out
-  std::vector<std::unique_ptr<Device>> devices_;  // by number; nullptr: taken out
+  std::unique_ptr<model::Transformer::Workspace> workspace_;  // functional: the batcher's to be
+  std::unique_ptr<HostBatcher> batcher_;                      // functional: one for all devices
+  std::vector<int32_t> drawable_;                             // synthetic: what may come out
+  std::vector<std::unique_ptr<Device>> devices_;              // by number; nullptr: taken out
 };
 
 }  // namespace scoville::device

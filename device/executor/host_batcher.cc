@@ -25,16 +25,19 @@ void KeepAgreed(const SequenceStep& step, SequenceResult& result) {
 }  // namespace
 
 HostBatcher::HostBatcher(EventLoop* loop, ComputePool* compute,
-                         const model::Transformer* transformer, int64_t max_rows)
+                         const model::Transformer* transformer, int64_t max_rows,
+                         std::unique_ptr<model::Transformer::Workspace> workspace)
     : loop_(loop),
       compute_(compute),
       transformer_(transformer),
       max_rows_(max_rows),
-      workspace_(transformer->NewWorkspace(max_rows, compute->lanes())) {}
+      workspace_(std::move(workspace)) {}
 
 HostBatcher::~HostBatcher() {
   CHECK(!busy_);
-  loop_->Cancel(flush_);
+  if (flush_) {
+    loop_->Cancel(flush_);
+  }
 }
 
 void HostBatcher::Enqueue(absl::Span<const SequenceStep> work, model::KvStorage* kv,

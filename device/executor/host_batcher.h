@@ -24,9 +24,11 @@ namespace scoville::device {
 
 class HostBatcher {
  public:
-  // `max_rows`: tokens of one host batch; at least the largest step of one device.
+  // `workspace`: for as many lanes as `compute` has, and `max_rows` tokens of one host batch; at
+  // least the largest step of one device.
   HostBatcher(EventLoop* loop, ComputePool* compute, const model::Transformer* transformer,
-              int64_t max_rows);
+              int64_t max_rows, std::unique_ptr<model::Transformer::Workspace> workspace);
+  // On any thread, when nothing waits in it or runs.
   ~HostBatcher();
   HostBatcher(const HostBatcher&) = delete;
   HostBatcher& operator=(const HostBatcher&) = delete;
@@ -58,7 +60,7 @@ class HostBatcher {
   ComputePool* const compute_;
   const model::Transformer* const transformer_;
   const int64_t max_rows_;
-  std::unique_ptr<model::Transformer::Workspace> workspace_;
+  const std::unique_ptr<model::Transformer::Workspace> workspace_;
 
   std::vector<Job> pending_;
   std::vector<Job> running_;

@@ -26,6 +26,22 @@ int LanesOf(int asked) {
   return asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+bool IsFunctional(const device::PoolOptions& options) {
+  return options.executor == device::ExecutorKind::kFunctional;
+}
+
+DeploymentFacts FactsOf(const device::PoolOptions& options, const model::LoadedModel& model,
+                        const device::Profile& profile) {
+  DeploymentFacts facts;
+  facts.model = model.id;
+  facts.profile = profile.name;
+  facts.executor = IsFunctional(options) ? "functional" : "synthetic";
+  facts.chips_per_device = options.parallelism.chips;
+  facts.kv_block_size = options.kv_block_size;
+  facts.overhead_watts_per_chip = profile.overhead_power.value;
+  return facts;
+}
+
 // Nothing of it is under way any more.
 bool Quiet(Deployment& deployment) {
   const std::vector<device::Device*> devices = deployment.pool().devices();
@@ -65,6 +81,11 @@ class Engine::Impl {
     deployment->masks_ = std::make_unique<MaskWorker>(
         &mask_thread_, options.constraints.mask_steps,
         [this](absl::AnyInvocable<void()> fn) { loop_.Post(std::move(fn)); });
+    ASSIGN_OR_RETURN(
+        std::unique_ptr<device::DevicePool> pool,
+        device::DevicePool::Prepare(options.pool, deployment->model(), LanesOf(compute_lanes_)));
+    // Whoever finds it in the list may read them.
+    deployment->facts_ = FactsOf(options.pool, deployment->model(), pool->profile());
     {
       MutexLock lock(&mutex_);
       for (const DeploymentPtr& other : list_) {
@@ -77,7 +98,8 @@ class Engine::Impl {
       list_.push_back(deployment);
     }
     std::promise<absl::Status> built;
-    const bool posted = loop_.Post([&] { built.set_value(Build(options, observer, *deployment)); });
+    const bool posted =
+        loop_.Post([&] { built.set_value(Build(options, observer, *deployment, pool)); });
     const absl::Status status =
         posted ? built.get_future().get() : absl::UnavailableError("the engine is stopping");
     if (!status.ok()) {
@@ -121,20 +143,30 @@ class Engine::Impl {
     deployment.state_.compare_exchange_strong(loading, DeploymentState::kReady);
   }
 
+  // Its end is not worth a turn of the loop. Dropped jobs take what they hold with them as well.
+  void Discard(absl::AnyInvocable<void()> last_owner) {
+    const bool posted = reclaim_thread_.Post(Bytes(), std::move(last_owner));
+    CHECK(posted);  // weighs nothing, and the engine thread ends before the worker
+  }
+
   RealEventLoop loop_;
 
  private:
+  BackgroundWorker reclaim_thread_{Bytes(1)};
   BackgroundWorker mask_thread_{MaskWorker::kMostWaiting};  // posts to the loop
 
+  // Takes the pool if all is well.
   absl::Status Build(const EngineOptions& options, scheduler::Observer* observer,
-                     Deployment& deployment) {
+                     Deployment& deployment, std::unique_ptr<device::DevicePool>& pool) {
+    if (deployment.state() != DeploymentState::kLoading) {
+      return absl::CancelledError(
+          absl::StrCat("model '", deployment.id(), "' was unloaded while it was loaded"));
+    }
     const model::LoadedModel& model = deployment.model();
-    const bool functional = options.pool.executor == device::ExecutorKind::kFunctional;
-    if (functional && compute_ == nullptr) {
+    if (IsFunctional(options.pool) && compute_ == nullptr) {
       compute_ = std::make_unique<ThreadComputePool>(&loop_, LanesOf(compute_lanes_));
     }
-    ASSIGN_OR_RETURN(std::unique_ptr<device::DevicePool> pool,
-                     device::DevicePool::Create(&loop_, options.pool, model, compute_.get()));
+    RETURN_IF_ERROR(pool->Open(&loop_, compute_.get()));
     scheduler::SchedulerOptions scheduler_options = options.scheduler;
     scheduler_options.context = model.config.context;
     scheduler_options.vocabulary = model.config.vocabulary;
@@ -146,13 +178,6 @@ class Engine::Impl {
       floors.push_back(device->power().min_cap());
     }
     RETURN_IF_ERROR(scheduler::CheckFleetPower(scheduler_options.fleet, floors));
-    DeploymentFacts& facts = deployment.facts_;
-    facts.model = model.id;
-    facts.profile = pool->profile().name;
-    facts.executor = functional ? "functional" : "synthetic";
-    facts.chips_per_device = options.pool.parallelism.chips;
-    facts.kv_block_size = options.pool.kv_block_size;
-    facts.overhead_watts_per_chip = pool->profile().overhead_power.value;
     if (observer == nullptr) {
       deployment.metrics_ = std::make_unique<MetricsObserver>(pool->devices().size());
       observer = deployment.metrics_.get();
@@ -163,11 +188,12 @@ class Engine::Impl {
     return absl::OkStatus();
   }
 
-  void Close(Deployment& deployment) {
+  // What is left of it: its devices, of which none is busy.
+  std::unique_ptr<device::DevicePool> Close(Deployment& deployment) {
     deployment.scheduler_.reset();
-    deployment.pool_.reset();
     deployment.state_.store(DeploymentState::kGone);
     Forget(&deployment);
+    return std::move(deployment.pool_);
   }
 
   void Forget(const Deployment* deployment) ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -179,11 +205,16 @@ class Engine::Impl {
 
   void CloseWhenQuiet(const DeploymentPtr& deployment, absl::AnyInvocable<void()> gone) {
     if (!deployment->open()) {
-      return;  // the engine winds down
+      gone();  // Build finds it unloaded
+      return;
     }
     if (Quiet(*deployment)) {
-      Close(*deployment);
+      std::unique_ptr<device::DevicePool> pool = Close(*deployment);
       gone();
+      Discard([pool = std::move(pool), model = deployment]() mutable {
+        pool.reset();
+        model.reset();  // with the weights, unless a request still holds it
+      });
       return;
     }
     loop_.RunAt(loop_.Now() + kUnloadPoll, EventClass::kEnd, 0,
@@ -260,6 +291,10 @@ Engine::DeploymentPtr Engine::Find(absl::string_view id) const {
 }
 
 bool Engine::Post(absl::AnyInvocable<void()> fn) { return impl_->loop_.Post(std::move(fn)); }
+
+void Engine::Discard(std::unique_ptr<device::Device> device) {
+  impl_->Discard([device = std::move(device)]() mutable { device.reset(); });
+}
 
 void Engine::SetTurnHook(absl::AnyInvocable<void()> hook) {
   // On the engine thread, since the loop already runs.

@@ -39,7 +39,8 @@ class Engine {
 
   // --- Any thread but the engine's; waits for it ---
 
-  // Builds devices for a model: loading, until SetReady. AlreadyExists if one has its id.
+  // Builds devices for a model: loading, until SetReady. Only what touches the loop is done on the
+  // engine thread. AlreadyExists if one has its id, Cancelled if it was removed meanwhile.
   absl::StatusOr<DeploymentPtr> Add(const EngineOptions& options,
                                     std::shared_ptr<const model::LoadedModel> model);
 
@@ -71,6 +72,9 @@ class Engine {
 
   // --- Engine thread only ---
 
+  // Gives the memory of a device that has left its pool back, on another thread: up to
+  // milliseconds.
+  void Discard(std::unique_ptr<device::Device> device);
   // Of all deployments.
   bool idle() const;
   void StartDrain();

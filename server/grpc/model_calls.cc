@@ -53,7 +53,9 @@ ModelToLoad ToLoad(const v1::LoadModelRequest& in) {
 ServiceError ErrorOfLoad(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kCancelled:
     case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kResourceExhausted:
       return WrongState(status.message());
     case absl::StatusCode::kUnavailable:
       return ServerDraining();

@@ -116,8 +116,9 @@ absl::StatusOr<scheduler::ScaleAnswer> ModelLoader::Scale(Deployment& deployment
   const std::string id = deployment.id();
   absl::StatusOr<scheduler::ScaleAnswer> answer = scheduler::ScalePool(
       &deployment.pool(), &deployment.scheduler(), devices, budget_node,
-      [log = log_, id](std::unique_ptr<device::Device> left) {
+      [log = log_, engine = engine_, id](std::unique_ptr<device::Device> left) {
         log->Info("device removed", {{"model", id}, {"device", absl::StrCat(left->id().value)}});
+        engine->Discard(std::move(left));
       });
   if (answer.ok()) {
     log_->Info("model scaled", {{"model", id},
