@@ -10,6 +10,7 @@
 
 #include "absl/strings/numbers.h"
 #include "base/status_macros.h"
+#include "client/library/connect_errno.h"
 #include "tests/support/tiny_model.h"
 
 namespace scoville::tests {
@@ -93,6 +94,7 @@ ServerFixture::~ServerFixture() {
 
 std::shared_ptr<grpc::Channel> ServerFixture::Channel(
     const grpc::ChannelArguments& arguments) const {
+  client::KeepConnectErrno();
   grpc::ChannelArguments own = arguments;
   own.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(server->address(), grpc::InsecureChannelCredentials(), own);
