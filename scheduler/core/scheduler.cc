@@ -212,7 +212,7 @@ std::optional<Refusal> Scheduler::Impl::RefuseHopeless(const Request& request) c
       device::HashBlocks(PrefixRootOf(request), request.prompt, block);
   int64_t hit = 0;
   for (const DeviceSlot& slot : devices_) {
-    if (!slot.lost && !request.bypass_prefix_cache && slot.device->kv().prefix_cache()) {
+    if (slot.stays() && !request.bypass_prefix_cache && slot.device->kv().prefix_cache()) {
       const int64_t cached = slot.device->kv().LookupPrefix(hashes);
       hit = std::max({hit, cached, promises_.Reach(IndexOf(slot), hashes, cached)});
     }

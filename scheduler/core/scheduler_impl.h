@@ -343,6 +343,7 @@ class Scheduler::Impl {
   // self_check.cc
   void CheckRequests() const;
   void CheckPromises() const;
+  void CheckForgotten(int32_t device) const;
   void CheckSlot(const DeviceSlot& slot) const;
 
   EventLoop* const loop_;

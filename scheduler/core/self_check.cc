@@ -29,13 +29,25 @@ void Scheduler::Impl::CheckInvariants() const {
     const DeviceSlot& slot = devices_[id];
     CHECK(slot.device != nullptr ||
           (slot.removing && slot.running.empty() && slot.members.empty()));
-    CHECK(slot.device != nullptr || !router_.booking(static_cast<int32_t>(id)).ready);
+    if (slot.device == nullptr) {
+      CheckForgotten(static_cast<int32_t>(id));
+    }
     // Whoever could be let go is about to be.
     CHECK(slot.device == nullptr || !CanLetGo(slot) || slot.removal);
   }
   CHECK_EQ(prompt_tokens, prefilling_tokens_);
   CHECK_EQ(parking, static_cast<int64_t>(parks_.size()));
   CHECK_EQ(running + waiting_.size(), static_cast<int64_t>(live_.size()));
+}
+
+// Nobody reckons with a device that has gone.
+void Scheduler::Impl::CheckForgotten(int32_t device) const {
+  const DeviceBooking& booking = router_.booking(device);
+  CHECK(!booking.ready);
+  CHECK_EQ(booking.running, 0);
+  CHECK_EQ(booking.free_blocks, 0);
+  CHECK_EQ(booking.used_blocks, 0);
+  CHECK(!router_.directory().Knows(device));
 }
 
 // Every request stands in one place, and the counts are of what stands there.

@@ -91,7 +91,9 @@ void FleetPower::Remove(uint32_t device) {
   tree_.RemoveDevice(device);
   slot.removed = true;
   slot.parked = slot.closed = slot.returning = false;
-  Turn(true);
+  // Once for all that leave at this instant: a turn looks at every device there is.
+  divide_soon_ = true;
+  Arm(loop_->Now());
 }
 
 }  // namespace scoville::scheduler

@@ -227,6 +227,7 @@ void FleetPower::DeviceReturned(uint32_t device) {
 void FleetPower::Turn(bool divide) {
   const TimePoint now = loop_->Now();
   book_.Advance(now);
+  divide |= std::exchange(divide_soon_, false);
   divide |= TakeDueSteps(now);
   divide |= ReturnOnes(now);
   ParkEmptyOnes(now);
@@ -387,7 +388,9 @@ void FleetPower::Arm(TimePoint now) {
     next = std::min(next, steps_.front().when);
   }
   // Without work nothing moves: DemandMoved() starts it again.
-  if (any_budget() && options_.rebalance > Duration() && AnyWork()) {
+  if (divide_soon_) {
+    next = std::min(next, now + Nanoseconds(1));
+  } else if (any_budget() && options_.rebalance > Duration() && AnyWork()) {
     next = std::min(next, std::max(next_division_, now + Nanoseconds(1)));
   }
   if (timer_) {

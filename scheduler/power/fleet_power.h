@@ -114,7 +114,8 @@ class FleetPower {
   // They have the next numbers. Where there is no room for its cap a device comes asleep, counted
   // at what it draws then, and wakes as others make room. Precondition: CanAdd.
   void Add(absl::Span<PowerControlledDevice* const> devices, absl::string_view node);
-  // It draws nothing any more and is asked for nothing but its constants.
+  // It draws nothing any more and is asked for nothing but its constants. Its watts are divided a
+  // nanosecond later, once for all that leave together.
   void Remove(uint32_t device);
 
   void DeviceLost(uint32_t device);
@@ -178,6 +179,7 @@ class FleetPower {
   TimePoint next_division_;
   int64_t divided_rate_ = 0;  // sum of rates at the last division
   TimerId timer_;
+  bool divide_soon_ = false;  // the timer is for that
 };
 
 }  // namespace scoville::scheduler

@@ -180,6 +180,16 @@ void PrefixDirectory::Longest(absl::Span<const BlockHash> hashes, int32_t k, uin
   }
 }
 
+bool PrefixDirectory::Knows(int32_t device) const {
+  for (uint32_t slot = oldest_; slot != kNone; slot = slots_[slot].newer) {
+    const std::vector<int32_t>& holders = slots_[slot].devices;
+    if (std::binary_search(holders.begin(), holders.end(), device)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void PrefixDirectory::CheckInvariants() const {
   int64_t pairs = 0;
   size_t slots = 0;

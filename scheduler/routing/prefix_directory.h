@@ -58,6 +58,8 @@ class PrefixDirectory {
   int64_t capacity() const { return capacity_; }
   int64_t blocks() const { return static_cast<int64_t>(slot_of_.size()); }
   int64_t forgotten() const { return forgotten_; }  // pairs dropped for lack of room
+  // Whether any pair is of this device; looks at all of them.
+  bool Knows(int32_t device) const;
   void CheckInvariants() const;
 
  private:

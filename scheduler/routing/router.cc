@@ -25,6 +25,7 @@ void Router::Booked(int32_t device, TimePoint now) { state_->Booked(device, now)
 void Router::CheckInvariants() const { state_->CheckInvariants(); }
 
 PrefixDirectory& Router::directory() { return state_->directory; }
+const PrefixDirectory& Router::directory() const { return state_->directory; }
 
 int32_t Router::devices() const { return state_->devices(); }
 

@@ -78,6 +78,7 @@ class Router {
   void CheckInvariants() const;
 
   PrefixDirectory& directory();
+  const PrefixDirectory& directory() const;
   int32_t devices() const;
   const RouterOptions& options() const { return options_; }
 

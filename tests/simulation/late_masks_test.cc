@@ -308,6 +308,46 @@ TEST_F(LateMasksScenarios, RequestsAtOnePlaceWaitForOneMask) {
   EXPECT_EQ(asked(6), one);
 }
 
+// Drawing needs one a token at most; what is more was asked for by a guess that went wrong.
+TEST_F(LateMasksScenarios, AGuessAsksForTheMaskThatIsNextIfItIsRight) {
+  const auto asked = [&](int32_t max_drafts) {
+    TinyOptions options;
+    options.scheduler.max_drafts = max_drafts;
+    options.masks_come = Always(Microseconds(300));
+    TinyCore core(*model_, options);
+    const auto log = core.Submit(
+        {.prompt = Prompt(1, 10), .max_tokens = 120, .seed = 3, .constraint = Fresh(kHeavy)})[0];
+    core.loop.Run();
+    EXPECT_EQ(log->tokens.size(), 120u);
+    return core.masks->made();
+  };
+  EXPECT_LE(asked(0), 120);
+  EXPECT_GT(asked(4), asked(0));
+}
+
+// A daemon makes millions of them.
+TEST_F(LateMasksScenarios, NothingIsKeptOfOneThatHasCome) {
+  TinyOptions options;
+  options.scheduler.max_drafts = 4;
+  options.masks_come = Always(Microseconds(300));
+  TinyCore core(*model_, options);
+  auto constraint = Fresh(kHeavy);
+  const std::weak_ptr<const model::CompiledConstraint> kept = constraint;
+  const auto ended =
+      core.Submit({.prompt = Prompt(1, 10), .max_tokens = 60, .constraint = constraint})[0];
+  core.loop.RunUntil(core.loop.Now() + Milliseconds(2));
+  core.Submit({.prompt = Prompt(2, 10), .max_tokens = 60, .constraint = constraint});
+  while (core.scheduler->Explain(core.ids[0])->wait != WaitReason::kMask) {
+    ASSERT_TRUE(core.loop.RunOne());
+  }
+  core.scheduler->Cancel(core.ids[0]);
+  constraint.reset();
+  core.loop.Run();
+  EXPECT_EQ(ended->end->outcome, Outcome::kLength);
+  EXPECT_GT(core.masks->made(), 20);
+  EXPECT_TRUE(kept.expired());
+}
+
 TEST_F(LateMasksScenarios, OneThatComesWhenAllIsOverIsForgotten) {
   TinyOptions options;
   options.masks_come = Always(Milliseconds(100));

@@ -225,6 +225,8 @@ TEST(ScalingTest, APoolThatGrowsLargeKnowsWhatIsCached) {
   // And of the new ones, what they come to hold.
   EXPECT_EQ(core.scheduler->RemoveDevice(first.device), absl::OkStatus());
   core.loop.Run();
+  EXPECT_EQ(StateOf(*core.scheduler, first.device.value), device::DeviceState::kRemoved);
+  core.scheduler->CheckInvariants();  // nothing of what it held is known any more
   const scheduler::RequestRecord third = ask(2000);
   EXPECT_NE(third.device, first.device);
   EXPECT_EQ(third.cached_tokens, 0);

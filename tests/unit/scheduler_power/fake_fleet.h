@@ -38,7 +38,10 @@ class FakeDevice final : public PowerControlledDevice {
   Power FullChunkCap() const override { return Watts(150); }
   Power MaxCap() const override { return Watts(500); }
   Power Cap() const override { return cap_; }
-  ThroughputCurve Curve() const override { return curve; }
+  ThroughputCurve Curve() const override {
+    ++asked;
+    return curve;
+  }
   TimePoint SetCap(TimePoint now, Power cap) override {
     EXPECT_GE(cap, MinCap());
     EXPECT_LE(cap, MaxCap());
@@ -82,6 +85,7 @@ class FakeDevice final : public PowerControlledDevice {
   bool parked = false;
   bool fresh = false;  // has drawn nothing yet: its first cap holds at once
   int sent = 0;
+  mutable int asked = 0;  // for its curve
 
  private:
   struct Hold {

@@ -336,6 +336,8 @@ TEST_F(FleetPowerTest, ADeviceThatJoinsSleepsUntilItIsPaidForAndOneThatGoesLeave
   EXPECT_EQ(fleet_->Get().nodes[0].devices, 3u);
   const Power before = SumOfCaps();
   fleet_->Remove(2);
+  EXPECT_EQ(SumOfCaps(), before);  // others may leave at this instant
+  RunFor(Nanoseconds(1));
   EXPECT_GT(SumOfCaps(), before);
   const FleetPowerStatus status = fleet_->Get();
   EXPECT_TRUE(status.devices[2].removed);
@@ -346,6 +348,25 @@ TEST_F(FleetPowerTest, ADeviceThatJoinsSleepsUntilItIsPaidForAndOneThatGoesLeave
   const int sent = third.sent;
   RunFor(Seconds(5));
   EXPECT_EQ(third.sent, sent);  // it is left alone
+}
+
+// A division looks at every device: one for each that leaves would hold the engine's thread for
+// seconds where hundreds leave.
+TEST_F(FleetPowerTest, WhatThoseThatLeaveTogetherHadIsDividedOnce) {
+  Build(40);
+  ASSERT_TRUE(fleet_->Set(To(Watts(9'000)))->would_apply);
+  RunFor(Seconds(10));
+  const Power before = devices_[0]->Cap();
+  const int asked = devices_[0]->asked;
+  for (uint32_t device = 20; device < 40; ++device) {
+    fleet_->Remove(device);
+    devices_[device]->Off(loop_.Now());
+  }
+  RunFor(Microseconds(1));
+  const int once = devices_[0]->asked - asked;
+  EXPECT_GT(once, 0);
+  EXPECT_LE(once, 6);
+  EXPECT_GT(devices_[0]->Cap(), before);
 }
 
 TEST_F(FleetPowerTest, ADeviceForWhichThereIsNoFloorIsRefused) {
