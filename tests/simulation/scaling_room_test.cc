@@ -68,6 +68,25 @@ TEST(ScalingRoomTest, DeadlinesReckonWithTheDevicesThatThereAre) {
   EXPECT_LE(taken(2, Now::kOneOnItsWay), one);
 }
 
+TEST(ScalingRoomTest, WhatADeviceOnItsWayOutHasCachedHelpsNoDeadline) {
+  for (const bool leaves : {false, true}) {
+    Core core({.devices = 2, .kv_blocks = 4000, .prefix_cache = true, .refuse_hopeless = true});
+    auto first = std::make_shared<SinkLog>();
+    ASSERT_FALSE(core.scheduler->Submit(core.NewRequest(4000, 4000, first)).refusal);
+    while (first->tokens.size() < 5) {
+      ASSERT_TRUE(core.loop.RunOne());
+    }
+    const scheduler::RequestStatus status = core.scheduler->Requests(1)[0];
+    if (leaves) {
+      ASSERT_EQ(core.scheduler->RemoveDevice(status.record.device), absl::OkStatus());
+    }
+    scheduler::Request again = core.NewRequest(4000, 1);
+    again.deadline = core.loop.Now() + (core.loop.Now() - TimePoint()) / 4;
+    EXPECT_EQ(core.scheduler->Submit(std::move(again)).refusal.has_value(), leaves);
+    core.loop.Run();
+  }
+}
+
 TEST(ScalingRoomTest, DevicesThatAreRefusedUseUpNoNumber) {
   const auto model = model::SyntheticModel();
   ASSERT_TRUE(model.ok());
