@@ -76,7 +76,9 @@ TEST(ScalingRoomTest, WhatADeviceOnItsWayOutHasCachedHelpsNoDeadline) {
     while (first->tokens.size() < 5) {
       ASSERT_TRUE(core.loop.RunOne());
     }
+    core.loop.RunUntil(core.loop.Now() + Microseconds(5));
     const scheduler::RequestStatus status = core.scheduler->Requests(1)[0];
+    ASSERT_TRUE(core.devices[status.record.device.value]->busy());  // it leaves when that ends
     if (leaves) {
       ASSERT_EQ(core.scheduler->RemoveDevice(status.record.device), absl::OkStatus());
     }
