@@ -321,6 +321,7 @@ const BlockPool& Device::kv() const { return impl_->kv_; }
 bool Device::busy() const { return impl_->busy_; }
 HostTier* Device::host_tier() { return impl_->host_tier_.get(); }
 const HostTier* Device::host_tier() const { return impl_->host_tier_.get(); }
+void Device::CopyPage(const PageCopy& copy) { impl_->executor_->CopyPage(copy); }
 void Device::CopyFromPeer(const Device& peer, uint32_t peer_page, uint32_t page) {
   impl_->executor_->CopyFromPeer(*peer.impl_->executor_, peer_page, page);
 }

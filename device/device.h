@@ -81,6 +81,8 @@ class Device {
   bool busy() const;
   HostTier* host_tier();  // nullptr: there is none
   const HostTier* host_tier() const;
+  // The bytes of a block that a sequence is about to write into, for a page of its own.
+  void CopyPage(const PageCopy& copy);
   // The bytes of a loaded block, when its transfer is over.
   void CopyFromHost(uint32_t host_page, uint32_t page);
   // Likewise from another device of the same deployment.

@@ -31,8 +31,6 @@ struct SequenceStep {
   // Guessed tokens at the end of `tokens`, all computed in this step: each row from the last known
   // token on draws, and guesses count as long as the draws agree with them.
   int64_t drafts = 0;
-  // Pages to be copied before anything is computed.
-  absl::Span<const PageCopy> copies;
   // If not empty: for each row that draws, the tokens that may be drawn, a bit a token.
   absl::Span<const absl::Span<const uint32_t>> allowed;
   absl::Span<const uint32_t> blocks;  // pages of the device, covering cached + count
@@ -71,8 +69,10 @@ class Executor {
   virtual ~Executor() = default;
   virtual void Execute(absl::Span<const SequenceStep> work, Done done) = 0;
 
-  // The bytes of a page to and from host memory, at once. Neither page may be written by a step
-  // under way. For executors without bytes there is nothing to do.
+  // The bytes of a page to another, to and from host memory, at once: what is moved later could by
+  // then have other owners. No page may be written by a step under way. For executors without bytes
+  // there is nothing to do.
+  virtual void CopyPage(const PageCopy& /*copy*/) {}
   virtual void CopyToHost(uint32_t /*page*/, uint32_t /*host_page*/) {}
   virtual void CopyFromHost(uint32_t /*host_page*/, uint32_t /*page*/) {}
   // From another device's executor of the same kind and model.

@@ -93,9 +93,6 @@ void HostBatcher::Assemble() {
     job.results.resize(job.work.size());
     for (size_t i = 0; i < job.work.size(); ++i) {
       const SequenceStep& step = job.work[i];
-      for (const PageCopy& copy : step.copies) {
-        job.kv->Copy(copy.from, copy.to);
-      }
       if (step.samples()) {
         job.results[i].tokens.resize(static_cast<size_t>(1 + step.drafts));
       }

@@ -81,6 +81,7 @@ class FunctionalExecutor final : public Executor {
   void Execute(absl::Span<const SequenceStep> work, Done done) override {
     batcher_->Enqueue(work, kv_.get(), std::move(done));
   }
+  void CopyPage(const PageCopy& copy) override { kv_->Copy(copy.from, copy.to); }
   void CopyToHost(uint32_t page, uint32_t host_page) override {
     host_->CopyFrom(*kv_, page, host_page);
   }

@@ -26,8 +26,8 @@ namespace scoville::device {
 
 class BlockPool;
 
-// The bytes of page `from` are wanted in page `to`. Copies are made in the order in which they were
-// asked for and before anything else is written: `from` may already have another owner.
+// The bytes of page `from` are wanted in page `to`, before anything else of the pool is written or
+// given away: `from` may already have another owner.
 struct PageCopy {
   uint32_t from = 0;
   uint32_t to = 0;

@@ -125,6 +125,7 @@ void Scheduler::Impl::DropLostPages(DeviceSlot& slot) {
       Migrate(live, slot);
     }
   }
+  KeepPromisesToPinned(slot);
   Book(slot);
   if (!slot.running.empty()) {
     SchedulePlan(slot);  // nobody else may, where all of them waited for what was on its way
@@ -132,11 +133,29 @@ void Scheduler::Impl::DropLostPages(DeviceSlot& slot) {
   EndWhatFitsNowhere();
 }
 
+// Every block of a pinned row is kept for it, and it cannot be made to leave: what is promised to
+// all of them must be there even so. The last of them go elsewhere.
+void Scheduler::Impl::KeepPromisesToPinned(DeviceSlot& slot) {
+  const auto obtainable = [&slot] {
+    int64_t blocks = slot.device->kv().free_blocks();
+    for (const LiveRequest* live : slot.running) {
+      blocks += live->pinned ? 0 : live->table.exclusive_blocks();
+    }
+    return blocks;
+  };
+  while (Reserved(slot) > obtainable()) {
+    const auto last = std::find_if(slot.running.rbegin(), slot.running.rend(),
+                                   [](const LiveRequest* live) { return live->pinned; });
+    Migrate(*last, slot);
+  }
+}
+
 void Scheduler::Impl::GiveUp(DeviceSlot& slot) {
   CHECK(!slot.lost);
   slot.lost = true;
   ForgetLargest();
   ++devices_lost_;
+  AbandonMoves(slot.device->id());  // nobody reads its pages any more
   Book(slot);
   loop_->Cancel(slot.plan);
   loop_->Cancel(slot.watch);
@@ -171,8 +190,7 @@ void Scheduler::Impl::OnLetGo(uint32_t device, std::optional<device::StepOutcome
   }
   AbandonMoves(slot.device->id());
   slot.lost_pages.clear();
-  slot.copies.clear();
-  slot.new_copies.clear();
+  slot.device->kv().ExpirePins(TimePoint::Max());
   slot.device->kv().DropCached();
   router_.directory().Forget(static_cast<int32_t>(device));
   Book(slot);

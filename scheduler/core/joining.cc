@@ -75,7 +75,8 @@ bool Scheduler::Impl::JoinsSafely(const LiveRequest& live, const DeviceSlot& slo
   if (slot.running.empty() || live.pinned) {
     return true;  // it fits alone, or all of it is kept for it
   }
-  if (slot.running.back()->record.service_class > live.record.service_class) {
+  const LiveRequest& last = *slot.running.back();
+  if (last.record.service_class > live.record.service_class && !last.pinned) {
     return true;  // where blocks run out, rows of a lower class go first
   }
   const device::BlockPool& kv = slot.device->kv();

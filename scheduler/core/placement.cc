@@ -1,5 +1,6 @@
 // Which waiting request goes to which device, and when.
 #include <algorithm>
+#include <utility>
 
 #include "base/status_macros.h"
 #include "scheduler/core/scheduler_impl.h"
@@ -62,39 +63,48 @@ void Scheduler::Impl::BookParked() {
     Book(devices_[parks_.begin()->second]);
   }
 }
+Placement Scheduler::Impl::PlacementOf(const LiveRequest& live) const {
+  Placement placement;
+  const device::BlockPool& kv = devices_.front().device->kv();
+  int64_t hits = 0;
+  if (UsesCache(live) && router_.devices() <= router_.options().scan_limit) {
+    for (const DeviceSlot& slot : devices_) {
+      hits = std::max(hits, slot.takes_work() ? ReferencedHits(live, slot) : 0);
+    }
+  }
+  placement.blocks = kv.BlocksFor(live.known()) - hits;
+  placement.total_blocks = kv.BlocksFor(live.last_token);
+  placement.max_running = options_.max_running;
+  placement.request = live.id();
+  if (live.request.deadline != TimePoint::Max()) {
+    placement.time_left = live.request.deadline - loop_->Now();
+  }
+  const bool may_become_late =
+      options_.late_share > 0 && waiting_.Fresh(live.id()) && !waiting_.Late(live.id());
+  if (may_become_late && FirstTokenDue(live, options_.ttft_target) != TimePoint::Max()) {
+    placement.first_token_left = FirstTokenDue(live, options_.ttft_target) - loop_->Now();
+  }
+  if (UsesCache(live)) {
+    placement.hashes = live.hashes;
+  }
+  return placement;
+}
 
 int32_t Scheduler::Impl::Route(LiveRequest* live, int32_t held_back, bool only_empty) {
   // What the router cannot see (risk of running out, blocks kept for others) is asked of its
   // choice; a device that declines is left out of the next one.
   constexpr int kMostTries = 16;
   BookParked();
-  Placement placement;
-  const device::BlockPool& kv = devices_.front().device->kv();
-  int64_t hits = 0;
-  if (UsesCache(*live) && router_.devices() <= router_.options().scan_limit) {
-    for (const DeviceSlot& slot : devices_) {
-      hits = std::max(hits, slot.takes_work() ? ReferencedHits(*live, slot) : 0);
-    }
-  }
-  placement.blocks = kv.BlocksFor(live->known()) - hits;
-  placement.total_blocks = kv.BlocksFor(live->last_token);
-  placement.max_running = options_.max_running;
-  placement.request = live->id();
-  if (live->request.deadline != TimePoint::Max()) {
-    placement.time_left = live->request.deadline - loop_->Now();
-  }
-  const bool may_become_late =
-      options_.late_share > 0 && waiting_.Fresh(live->id()) && !waiting_.Late(live->id());
-  if (may_become_late && FirstTokenDue(*live, options_.ttft_target) != TimePoint::Max()) {
-    placement.first_token_left = FirstTokenDue(*live, options_.ttft_target) - loop_->Now();
-  }
-  if (UsesCache(*live)) {
-    placement.hashes = live->hashes;
-  }
+  Placement placement = PlacementOf(*live);
   int64_t expected_output = 0;  // the same on all devices, and policies without prices do not ask
   const auto foresee = [&](int32_t device, DeviceView* view) {
     expected_output = expected_output > 0 ? expected_output : ExpectedOutput(*live);
     Foresee(*live, expected_output, device, view);
+  };
+  const auto takes = [&](int32_t device) {
+    const DeviceSlot& slot = devices_[static_cast<size_t>(device)];
+    return device != held_back && (!only_empty || slot.running.empty()) && TakesFrom(slot, *live) &&
+           FitsNow(*live, slot, nullptr);
   };
   std::vector<int32_t> declined;
   int32_t chosen = kNowhere;
@@ -111,9 +121,7 @@ int32_t Scheduler::Impl::Route(LiveRequest* live, int32_t held_back, bool only_e
     if (device < 0) {
       break;
     }
-    DeviceSlot& slot = devices_[static_cast<size_t>(device)];
-    if (device != held_back && (!only_empty || slot.running.empty()) && TakesFrom(slot, *live) &&
-        FitsNow(*live, slot, nullptr)) {
+    if (takes(device)) {
       chosen = device;
       break;
     }
@@ -121,6 +129,11 @@ int32_t Scheduler::Impl::Route(LiveRequest* live, int32_t held_back, bool only_e
     booking.ready = false;
     router_.Update(device, booking);
     declined.push_back(device);
+  }
+  if (chosen == kNowhere && declined.size() == kMostTries) {
+    // Which of the others would take it the router cannot tell: the one with the most blocks may.
+    const int32_t device = CollectingDevice(*live);
+    chosen = device >= 0 && takes(device) ? device : kNowhere;
   }
   for (const int32_t device : declined) {
     Book(devices_[static_cast<size_t>(device)]);
@@ -238,14 +251,14 @@ bool Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
     // All of it is there, but the last row has to be computed for what follows it, in its own page.
     const int64_t last = attached - 1;
     std::optional<device::PageCopy> copy;
-    if (!live->table.MakeWritable(last, &copy)) {
+    if (!live->table.MakeWritable(last, &copy, /*allow_pins=*/slot.running.empty())) {
       live->table.Clear();
       live->computed = 0;
       live->published = 0;
       return false;
     }
     if (copy) {
-      slot.new_copies.push_back(*copy);
+      slot.device->CopyPage(*copy);
     }
     live->published = last;
   }
@@ -355,6 +368,9 @@ void Scheduler::Impl::PlaceSoon() {
   if (!place_) {
     place_ = loop_->RunAt(loop_->Now() + Nanoseconds(1), EventClass::kTimer, 0, [this] {
       place_ = TimerId{};
+      for (const uint32_t device : std::exchange(emptied_, {})) {
+        fleet_->DeviceEmpty(device);
+      }
       PlaceWaiting();
     });
   }

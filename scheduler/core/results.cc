@@ -21,7 +21,6 @@ void Scheduler::Impl::Commit(uint32_t device, device::StepOutcome outcome) {
   loop_->Cancel(slot.watch);
   slot.steps += 1;
   steps_ += 1;
-  slot.copies.clear();
   observer_->OnStep(outcome.record);
   const int64_t took = (outcome.record.end - outcome.record.start - outcome.record.lag).value();
   const int64_t predicted = std::max<int64_t>(1, outcome.record.duration.value());

@@ -205,8 +205,6 @@ void Scheduler::Impl::FinishRemoval(uint32_t index) {
   router_.Update(static_cast<int32_t>(index), nothing);
   slot.at_last = LastStatusOf(slot);
   slot.lost_pages.clear();
-  slot.new_copies.clear();
-  slot.copies.clear();
   slot.forecast.reset();
   static_cast<FleetDevice&>(*fleet_devices_[index]).Detach();
   devices_.TakeOut(index);

@@ -107,8 +107,6 @@ class Scheduler::Impl {
     int64_t steps = 0;
     std::unique_ptr<device::KvEventSink> feed;  // of the router's directory
     bool feeds = false;                         // it is listened to
-    std::vector<device::PageCopy> new_copies;   // pages to be copied before the next step
-    std::vector<device::PageCopy> copies;       // before the one under way
     std::vector<uint32_t> lost_pages;           // to be taken out when the step under way ends
     bool asked_back = false;                    // returns as soon as the executor has let go
     TimePoint parks_at = TimePoint::Max();      // its entry in parks_
@@ -197,6 +195,7 @@ class Scheduler::Impl {
   // devices on which something runs.
   static constexpr int32_t kNowhere = -1;
   static constexpr int32_t kTooLate = -2;  // nowhere would its first token be in time
+  Placement PlacementOf(const LiveRequest& live) const;
   int32_t Route(LiveRequest* live, int32_t held_back, bool only_empty = false);
   // Its prompts do not fill a step.
   bool HasSpareSteps(const DeviceSlot& slot) const {
@@ -231,6 +230,7 @@ class Scheduler::Impl {
   bool LoadPays(const DeviceSlot& slot, int64_t from, int64_t blocks, TimePoint link_free) const;
   void OnLoaded(LiveRequest* live);
   void DropLoad(LiveRequest* live);
+  void FreedElsewhere(DeviceSlot& slot);
   // To another device at once if one has room, with its blocks where that beats computing them.
   void Move(LiveRequest* live, DeviceSlot& slot);
   void OnMoved(LiveRequest* live);
@@ -313,6 +313,7 @@ class Scheduler::Impl {
   void CheckMasks(const LiveRequest& live) const;
 
   // failures.cc
+  void KeepPromisesToPinned(DeviceSlot& slot);
   void GiveUp(DeviceSlot& slot);
   void OnLetGo(uint32_t device, std::optional<device::StepOutcome> lost);
   void EndWhatFitsNowhere();
@@ -334,11 +335,17 @@ class Scheduler::Impl {
   device::StepShape DecodesOf(const DeviceSlot& slot) const;
 
   // status_report.cc
-  RequestStatus StatusOf(const LiveRequest& live) const;
-  void ExplainQueued(const LiveRequest& live, RequestStatus& status) const;
+  // What reports of many requests have in common.
+  struct Listing {
+    absl::flat_hash_map<uint64_t, int64_t> ranks;  // of the first that wait
+    Duration running_work;                         // until all that runs has ended, at the longest
+  };
+  Listing StartListing(int64_t ranks) const;
+  RequestStatus StatusOf(const LiveRequest& live, const Listing& listing) const;
+  void ExplainQueued(const LiveRequest& live, const Listing& listing, RequestStatus& status) const;
   void ExplainRunning(const LiveRequest& live, RequestStatus& status) const;
   bool YoungerAhead(const LiveRequest& live, int64_t rank) const;
-  void BoundWait(const LiveRequest& live, RequestStatus& status) const;
+  void BoundWait(const LiveRequest& live, const Listing& listing, RequestStatus& status) const;
 
   // self_check.cc
   void CheckRequests() const;
@@ -375,6 +382,8 @@ class Scheduler::Impl {
   int64_t migrations_ = 0;
   int64_t devices_lost_ = 0;
   TimerId place_;  // pending placement after a preemption
+  // Devices closed by the budget that have run empty; told to it with that placement.
+  std::vector<uint32_t> emptied_;
   bool placing_ = false;
   uint64_t next_id_ = 1;
   std::map<uint64_t, MaskJob> mask_jobs_;

@@ -46,13 +46,34 @@ PoolStatus Scheduler::Impl::Status() const {
   return status;
 }
 
+Scheduler::Impl::Listing Scheduler::Impl::StartListing(int64_t ranks) const {
+  Listing listing;
+  std::vector<uint64_t> first;
+  waiting_.Peek(ranks, &first);
+  for (size_t i = 0; i < first.size(); ++i) {
+    listing.ranks.emplace(first[i], static_cast<int64_t>(i));
+  }
+  for (const DeviceSlot& slot : devices_) {
+    int64_t longest = 0;
+    for (const LiveRequest* live : slot.running) {
+      longest = std::max(longest, live->last_token - live->computed);
+    }
+    if (longest > 0) {
+      const Duration step = slot.device->power().SustainedStep(DecodesOf(slot));
+      listing.running_work = std::max(listing.running_work, step * longest);
+    }
+  }
+  return listing;
+}
+
 std::vector<RequestStatus> Scheduler::Impl::Requests(int64_t limit) const {
   std::vector<RequestStatus> out;
+  const Listing listing = StartListing(limit);
   for (const auto& [id, live] : live_) {
     if (static_cast<int64_t>(out.size()) >= limit) {
       break;
     }
-    out.push_back(StatusOf(*live));
+    out.push_back(StatusOf(*live, listing));
   }
   return out;
 }
@@ -62,19 +83,19 @@ std::optional<RequestStatus> Scheduler::Impl::Explain(RequestId id) const {
   if (live == nullptr) {
     return std::nullopt;
   }
-  return StatusOf(*live);
+  return StatusOf(*live, StartListing(0));
 }
 
 std::optional<RequestStatus> Scheduler::Impl::Explain(absl::string_view external_id) const {
   for (auto it = live_.rbegin(); it != live_.rend(); ++it) {
     if (it->second->record.external_id == external_id) {
-      return StatusOf(*it->second);
+      return StatusOf(*it->second, StartListing(0));
     }
   }
   return std::nullopt;
 }
 
-RequestStatus Scheduler::Impl::StatusOf(const LiveRequest& live) const {
+RequestStatus Scheduler::Impl::StatusOf(const LiveRequest& live, const Listing& listing) const {
   RequestStatus status;
   status.record = live.record;
   status.computed_tokens = live.computed;
@@ -88,13 +109,14 @@ RequestStatus Scheduler::Impl::StatusOf(const LiveRequest& live) const {
     ExplainRunning(live, status);
   } else {
     status.phase = Phase::kQueued;
-    ExplainQueued(live, status);
+    ExplainQueued(live, listing, status);
   }
-  BoundWait(live, status);
+  BoundWait(live, listing, status);
   return status;
 }
 
-void Scheduler::Impl::ExplainQueued(const LiveRequest& live, RequestStatus& status) const {
+void Scheduler::Impl::ExplainQueued(const LiveRequest& live, const Listing& listing,
+                                    RequestStatus& status) const {
   if (live.waits_for_leader) {
     status.wait = WaitReason::kLeader;
     status.detail = "the first choice of the same request computes the prompt";
@@ -107,7 +129,8 @@ void Scheduler::Impl::ExplainQueued(const LiveRequest& live, RequestStatus& stat
                         live.leader, live.follow_rest);
     return;
   }
-  status.rank = waiting_.rank_of(live.id());
+  const auto known = listing.ranks.find(live.id());
+  status.rank = known != listing.ranks.end() ? known->second : waiting_.rank_of(live.id());
   if (!MayBePlaced(live)) {
     status.wait = WaitReason::kPower;
     status.detail = "the power budget starts no work of this class now";
@@ -165,7 +188,8 @@ bool Scheduler::Impl::YoungerAhead(const LiveRequest& live, int64_t rank) const 
 }
 
 // What is ahead of it, served at the rate at which the pool ends requests.
-void Scheduler::Impl::BoundWait(const LiveRequest& live, RequestStatus& status) const {
+void Scheduler::Impl::BoundWait(const LiveRequest& live, const Listing& listing,
+                                RequestStatus& status) const {
   if (status.wait == WaitReason::kNone) {
     return;
   }
@@ -196,15 +220,7 @@ void Scheduler::Impl::BoundWait(const LiveRequest& live, RequestStatus& status) 
   }
   // At worst all that runs and all that is ahead runs to its end, one after the other on each
   // device.
-  Duration work;
-  for (const DeviceSlot& slot : devices_) {
-    Duration own;
-    for (const LiveRequest* other : slot.running) {
-      own = std::max(own, slot.device->power().SustainedStep(DecodesOf(slot)) *
-                              (other->last_token - other->computed));
-    }
-    work = std::max(work, own);
-  }
+  const Duration work = listing.running_work;
   const int64_t devices = static_cast<int64_t>(std::count_if(
       devices_.begin(), devices_.end(), [](const DeviceSlot& slot) { return slot.takes_work(); }));
   status.wait_bound = work + PrefillTime(std::max<int64_t>(1, waiting_.tokens())) / devices +
@@ -313,7 +329,7 @@ Liveness Scheduler::Impl::CheckLiveness() const {
     std::vector<uint64_t> head;
     waiting_.Peek(1, &head);
     RequestStatus status;
-    ExplainQueued(*Find(RequestId{head.front()}), status);
+    ExplainQueued(*Find(RequestId{head.front()}), Listing(), status);
     out.stuck.push_back(absl::StrFormat(
         "%d requests wait while nothing runs and no placement is pending; the first, %d: %s",
         waiting_.size(), head.front(), status.detail));

@@ -145,7 +145,6 @@ void Scheduler::Impl::CommitPlan(DeviceSlot& slot, const FittedStep& step) {
   }
   std::vector<device::SequenceStep> work;
   work.reserve(slot.members.size());
-  slot.copies = std::exchange(slot.new_copies, {});
   for (size_t i = 0; i < slot.members.size(); ++i) {
     LiveRequest* live = slot.members[i];
     const int64_t count = step.plan.rows[i].count;
@@ -157,10 +156,6 @@ void Scheduler::Impl::CommitPlan(DeviceSlot& slot, const FittedStep& step) {
     ShowMasks(live, count);
     live->in_step = true;
     work.push_back(live->StepOf(count));
-    if (i == 0) {
-      // Whoever asked for them: the pages they are taken from may have other owners by now.
-      work.back().copies = slot.copies;
-    }
   }
   const uint32_t device = slot.device->id().value;
   Watch(slot, step.offer.price.duration);
@@ -213,6 +208,10 @@ void Scheduler::Impl::TakeOff(LiveRequest* live, DeviceSlot& slot) {
   live->counted_pinned = false;
   running_by_class_[static_cast<size_t>(live->record.service_class)] -= 1;
   CountPrompt(*live, -1);
+  if (slot.running.empty() && slot.closed) {
+    emptied_.push_back(slot.device->id().value);  // it was to sleep as soon as nothing runs there
+    PlaceSoon();
+  }
 }
 
 void Scheduler::Impl::Unplace(LiveRequest* live, DeviceSlot& slot) {

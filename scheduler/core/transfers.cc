@@ -78,8 +78,16 @@ void Scheduler::Impl::DropLoad(LiveRequest* live) {
   live->load.Release();
   if (live->source.size() > 0) {
     live->source.Clear();
-    Book(devices_[live->source_device.value]);
+    FreedElsewhere(devices_[live->source_device.value]);
   }
+}
+
+// What a sequence that has left still held of its pages: rows there and those that wait may have
+// waited for it.
+void Scheduler::Impl::FreedElsewhere(DeviceSlot& slot) {
+  Book(slot);
+  PlanAgain(slot);
+  PlaceSoon();
 }
 
 void Scheduler::Impl::Move(LiveRequest* live, DeviceSlot& slot) {
@@ -131,7 +139,7 @@ void Scheduler::Impl::OnMoved(LiveRequest* live) {
                             live->table.blocks()[static_cast<size_t>(i)]);
   }
   live->source.Clear();
-  Book(from);
+  FreedElsewhere(from);
   CountPrompt(*live, -1);
   live->computed = std::max(live->computed, computed);
   CountPrompt(*live, 1);

@@ -221,6 +221,10 @@ class Fitting {
   }
 
   void Shrink(const StepPlan& plan, PlanLimits* limits) const {
+    if (plan.drafts > 0) {
+      limits->drafts = false;  // the device's least cap is made for steps without guesses
+      return;
+    }
     if (plan.prompt_tokens > 0) {
       const int64_t half = plan.prompt_tokens / 2;
       const int64_t blocks = half / limits->block_size * limits->block_size;

@@ -38,6 +38,9 @@ void CapBook::SetLimits(absl::Span<const Power> limits) {
 
 void CapBook::Advance(TimePoint now) {
   CHECK_GE(now, now_);
+  if (now == now_) {
+    return;  // what is due was taken; a decrease that holds at once is never pending
+  }
   now_ = now;
   for (uint32_t device = 0; device < entries_.size(); ++device) {
     Entry& entry = entries_[device];

@@ -25,6 +25,7 @@
 #include "tests/simulation/operations_books.h"
 #include "tests/support/core_fixture.h"
 #include "tests/support/late_masks.h"
+#include "tests/support/page_oracle.h"
 #include "tests/unit/model_grammar/grammar_fixture.h"
 
 namespace scoville::tests {
@@ -67,6 +68,7 @@ class World {
     device::DeviceOptions& options = device_options_;
     options.kv_blocks = On() ? Between(6, 20) : Between(30, 100);
     options.kv.prefix_cache = On();
+    options.kv.pin_quota_blocks = On() ? Between(1, 20) : 0;
     options.host_tier.blocks = options.kv.prefix_cache && On() ? Between(4, 40) : 0;
     if (On()) {
       options.power.cap = Watts(Between(200, 700));
@@ -282,8 +284,8 @@ class World {
 
   device::Device* MakeDevice() {
     device_options_.id = DeviceId{static_cast<uint32_t>(devices_.size())};
-    auto device = device::Device::Create(&loop_, &pricer_, device_options_,
-                                         std::make_unique<device::SyntheticExecutor>(&drawable_));
+    auto device =
+        device::Device::Create(&loop_, &pricer_, device_options_, PageOracle::Make(&drawable_));
     CHECK(device.ok());
     devices_.push_back(*std::move(device));
     return devices_.back().get();

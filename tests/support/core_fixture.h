@@ -112,6 +112,7 @@ struct CoreOptions {
   Duration ttft_target{};
   scheduler::RoutePolicy routing = scheduler::RoutePolicy::kLeastLoaded;
   bool prefix_cache = false;
+  int64_t pin_quota_blocks = 0;
   bool refuse_hopeless = false;
   int64_t context = SmallConfig().context;
   // Makes what draws the tokens; nullptr: a plain SyntheticExecutor.
@@ -129,6 +130,7 @@ class Core {
     device_options.kv_blocks = options.kv_blocks;
     device_options.power = options.power;
     device_options.kv.prefix_cache = options.prefix_cache;
+    device_options.kv.pin_quota_blocks = options.pin_quota_blocks;
     std::vector<device::Device*> borrowed;
     for (int32_t i = 0; i < options.devices; ++i) {
       borrowed.push_back(NewDevice(options.executor));
