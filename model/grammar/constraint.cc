@@ -21,9 +21,9 @@ struct CompiledConstraint::Impl {
         cache_limit(most_bytes),
         cache(automaton, *index) {}
 
-  // Makes room; ids of before are then void.
+  // Makes room; ids of before are then void. What stays for good is no reason to start anew.
   void Bound() {
-    if (cache.bytes() <= cache_limit) return;
+    if (cache.bytes() - cache.kept_bytes() <= cache_limit) return;
     cache.Reset();
     ++generation;
   }
@@ -38,6 +38,9 @@ struct CompiledConstraint::Impl {
 };
 
 namespace {
+
+// What one mask on its own may take, in caches: it is made and thrown away, one at a time.
+constexpr int64_t kCachesOfOneMask = 4;
 
 absl::Status AddChoices(const std::vector<std::string>& choices, RuleGraph& graph) {
   if (choices.empty()) return absl::InvalidArgumentError("choice: the list is empty");
@@ -76,27 +79,29 @@ absl::Status AddRules(const ConstraintSpec& spec, RuleGraph& graph,
 }
 
 // Masks of the states nearest to the beginning, byte by byte, until the work set aside is done or a
-// quarter of the cache is full. What they lead to comes with them.
+// quarter of the cache is full: what does not fit in is left out, and found when it is met. What
+// the masks lead to comes with them.
 absl::Status MakeMasks(const Automaton& automaton, StateCache& cache, Budget& budget) {
   const CompileLimits& limits = budget.limits();
   const int64_t most_steps = std::min(limits.mask_steps, limits.max_steps - budget.steps());
   const int64_t most_bytes = std::min(limits.cache_bytes / 4, limits.max_bytes - budget.bytes());
   const int64_t most_states = limits.max_states - budget.states();
+  cache.Limit(most_steps, most_bytes);
   std::vector<uint32_t> order = {cache.Start()};
   std::vector<uint8_t> seen(order[0] + 1, 0);
   seen[order[0]] = 1;
   int64_t asked_at = 0;
-  for (size_t i = 0; i < order.size(); ++i) {
-    if (cache.steps() >= most_steps || cache.bytes() >= most_bytes ||
-        cache.states() >= most_states) {
-      break;
-    }
+  for (size_t i = 0; i < order.size() && !cache.spent(); ++i) {
+    cache.MarkKept();
+    if (cache.states() >= most_states) break;
     if (cache.steps() >= asked_at) {
       if (limits.cancelled()) return absl::CancelledError("compiling the constraint: cancelled");
       asked_at = cache.steps() + 4096;
     }
     cache.Mask(order[i]);
-    for (int32_t c = 0; c < automaton.classes(); ++c) {
+    if (cache.spent()) break;
+    cache.MarkKept();
+    for (int32_t c = 0; c < automaton.classes() && !cache.spent(); ++c) {
       const uint32_t next = cache.Step(order[i], automaton.Example(c));
       if (next >= seen.size()) seen.resize(next + 1, 0);
       if (next == StateCache::kDead || seen[next] != 0) continue;
@@ -104,6 +109,12 @@ absl::Status MakeMasks(const Automaton& automaton, StateCache& cache, Budget& bu
       order.push_back(next);
     }
   }
+  if (cache.spent()) {
+    cache.Reset();
+  } else {
+    cache.MarkKept();
+  }
+  cache.Unlimit();
   return absl::OkStatus();
 }
 
@@ -121,7 +132,6 @@ absl::StatusOr<std::shared_ptr<const CompiledConstraint>> CompileConstraint(
   auto impl = std::make_unique<CompiledConstraint::Impl>(std::move(index), std::move(automaton),
                                                          limits.cache_bytes);
   RETURN_IF_ERROR(MakeMasks(impl->automaton, impl->cache, budget));
-  impl->cache.MarkKept();
   impl->steps = budget.steps() + impl->cache.steps();
   impl->notes = std::move(notes);
   return std::shared_ptr<const CompiledConstraint>(new CompiledConstraint(std::move(impl)));
@@ -203,13 +213,19 @@ void ConstraintState::FillMask(TokenMask* mask) const {
 
 bool ConstraintState::HasMask() const { return constraint_->impl_->cache.HasMask(Id()); }
 
-TokenMask ConstraintState::ComputeMask() const { return *ComputeMask(INT64_MAX); }
+TokenMask ConstraintState::ComputeMask() const {
+  CHECK(!ended_);
+  const auto& impl = *constraint_->impl_;
+  StateCache own(impl.automaton, *impl.index);
+  const auto found = own.Mask(own.AtPlace(place_));
+  return TokenMask(found.begin(), found.end());
+}
 
 std::optional<TokenMask> ConstraintState::ComputeMask(int64_t most_steps) const {
   CHECK(!ended_);
   const auto& impl = *constraint_->impl_;
   StateCache own(impl.automaton, *impl.index);
-  own.LimitSteps(most_steps);
+  own.Limit(most_steps, kCachesOfOneMask * impl.cache_limit);
   const auto found = own.Mask(own.AtPlace(place_));
   if (own.spent()) return std::nullopt;
   return TokenMask(found.begin(), found.end());

@@ -15,8 +15,9 @@
 // state shares the compiled constraint, which shares the index; both are freed with the last
 // holder. Threading: CompileConstraint and ConstraintState::ComputeMask are pure and may run on any
 // thread at once. All else of the states of one compiled constraint belongs to one thread (the
-// engine's): they share its cache of states and masks. The cache holds at most `cache_bytes` and
-// one mask's work more; it decides about time alone, never about an answer. Errors:
+// engine's): they share its cache of states and masks. Made when compiling are at most a quarter of
+// `cache_bytes`, which stay; found later are at most `cache_bytes` and one mask's work more. The
+// cache decides about time alone, never about an answer. Errors:
 // kInvalidArgument says what is wrong, where (a JSON pointer or the byte of the pattern) and what
 // to do; kResourceExhausted which bound was met; kCancelled.
 #ifndef SCOVILLE_MODEL_GRAMMAR_CONSTRAINT_H_
@@ -103,8 +104,8 @@ class ConstraintState {
   // The same mask without the shared cache: for another thread, when HasMask() is false. KeepMask
   // brings it home, on the engine's thread.
   TokenMask ComputeMask() const;
-  // Nothing if it takes more than so many steps (of compile_limits.h): a bound that is met at the
-  // same place on every machine.
+  // Nothing if it takes more than so many steps (of compile_limits.h) or four times `cache_bytes`:
+  // bounds that are met at the same place on every machine.
   std::optional<TokenMask> ComputeMask(int64_t most_steps) const;
   void KeepMask(const TokenMask& mask) const;
   // Where it is: at equal places of one constraint the masks are equal. Valid until it moves on.

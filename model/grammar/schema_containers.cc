@@ -64,7 +64,9 @@ absl::Status SchemaCompiler::Collect(const SchemaPlace& given, int depth, Member
         return SchemaError(
             place, absl::StrCat("a name in `properties` is longer than ", kMaxNameBytes, " bytes"));
       }
-      members.properties.push_back({member.key(), place.At("properties", member.key()), false});
+      RETURN_IF_ERROR(graph_.status());
+      members.properties.push_back(
+          {member.key(), place.Within("properties", member.key(), member.value()), false});
     }
   }
   if (Has(place, "required")) {

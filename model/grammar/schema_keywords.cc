@@ -71,10 +71,15 @@ SchemaPlace SchemaPlace::At(absl::string_view keyword) const {
 
 SchemaPlace SchemaPlace::At(absl::string_view keyword, absl::string_view name) const {
   const Json& outer = schema->at(std::string(keyword));
+  return Within(
+      keyword, name,
+      outer.is_array() ? outer.at(std::stoul(std::string(name))) : outer.at(std::string(name)));
+}
+
+SchemaPlace SchemaPlace::Within(absl::string_view keyword, absl::string_view name,
+                                const Json& inner) const {
   const std::string token = absl::StrReplaceAll(name, {{"~", "~0"}, {"/", "~1"}});
-  const Json* inner =
-      outer.is_array() ? &outer.at(std::stoul(std::string(name))) : &outer.at(std::string(name));
-  return {inner, absl::StrCat(pointer, "/", keyword, "/", token)};
+  return {&inner, absl::StrCat(pointer, "/", keyword, "/", token)};
 }
 
 absl::Status SchemaError(const SchemaPlace& place, absl::string_view what) {

@@ -21,6 +21,8 @@ struct SchemaPlace {
 
   SchemaPlace At(absl::string_view keyword) const;
   SchemaPlace At(absl::string_view keyword, absl::string_view name) const;
+  // The same where `inner` is at hand: an object looks through its names one by one.
+  SchemaPlace Within(absl::string_view keyword, absl::string_view name, const Json& inner) const;
 };
 
 absl::Status SchemaError(const SchemaPlace& place, absl::string_view what);

@@ -227,6 +227,7 @@ absl::Span<const uint32_t> StateCache::Mask(uint32_t state) {
       if (states_[base].escapes < 0) {
         std::vector<uint32_t> escapes;
         Walk(base, 1, all, &mask, &escapes);
+        if (spent()) return {};
         bytes_ += static_cast<int64_t>(escapes.size() * sizeof(uint32_t)) + 64;
         states_[base].escapes = static_cast<int32_t>(escapes_.size());
         escapes_.push_back(std::move(escapes));
@@ -236,6 +237,7 @@ absl::Span<const uint32_t> StateCache::Mask(uint32_t state) {
       }
       WalkEscapes(state, escapes_[static_cast<size_t>(states_[base].escapes)], &mask);
     }
+    if (spent()) return {};
     if (states_[state].may_end) {
       for (const int32_t token : index_.end_tokens()) {
         mask[static_cast<size_t>(token) / 32] |= 1u << (static_cast<uint32_t>(token) % 32);
@@ -255,12 +257,7 @@ void StateCache::KeepMask(uint32_t state, absl::Span<const uint32_t> mask) {
 }
 
 void StateCache::MarkKept() {
-  kept_ = {stacks_.size(), states_.size(), masks_.size(), escapes_.size(), bytes_, {}, {}, {}};
-  for (const State& s : states_) {
-    kept_.mask.push_back(s.mask);
-    kept_.base.push_back(s.base);
-    kept_.escape.push_back(s.escapes);
-  }
+  kept_ = {stacks_.size(), states_.size(), masks_.size(), escapes_.size(), bytes_};
 }
 
 void StateCache::Reset() {
@@ -274,10 +271,14 @@ void StateCache::Reset() {
   for (int32_t& next : rows_) {
     if (next >= last) next = kUnknown;
   }
-  for (size_t i = 0; i < states_.size(); ++i) {
-    states_[i].mask = kept_.mask[i];
-    states_[i].base = kept_.base[i];
-    states_[i].escapes = kept_.escape[i];
+  // A state's mask and base follow from its readings: what was noted since and is still there is
+  // right.
+  const auto masks = static_cast<int32_t>(kept_.masks);
+  const auto escapes = static_cast<int32_t>(kept_.escapes);
+  for (State& s : states_) {
+    if (s.mask >= masks) s.mask = kUnknown;
+    if (s.base >= last) s.base = kUnknown;
+    if (s.escapes >= escapes) s.escapes = kUnknown;
   }
   absl::erase_if(stack_ids_, [&](const auto& e) { return e.second >= kept_.stacks; });
   absl::erase_if(state_ids_, [&](const auto& e) { return e.second >= kept_.states; });

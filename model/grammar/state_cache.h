@@ -49,18 +49,23 @@ class StateCache {
   absl::Span<const uint32_t> Mask(uint32_t state);
   void KeepMask(uint32_t state, absl::Span<const uint32_t> mask);
 
-  // A walk stops beyond so many steps() in all, and what it had found is no mask. For a cache that
-  // is thrown away afterwards.
-  void LimitSteps(int64_t most) { most_steps_ = most; }
-  bool spent() const { return steps_ > most_steps_; }
+  // A walk stops beyond so many steps() or bytes() in all. Mask() then returns nothing and notes
+  // none; the states it has met stay until Reset.
+  void Limit(int64_t most_steps, int64_t most_bytes) {
+    most_steps_ = most_steps;
+    most_bytes_ = most_bytes;
+  }
+  void Unlimit() { Limit(INT64_MAX, INT64_MAX); }
+  bool spent() const { return steps_ > most_steps_ || bytes_ > most_bytes_; }
 
   int64_t bytes() const { return bytes_; }
   int64_t steps() const { return steps_; }  // tree nodes and transitions looked at so far
   int64_t states() const { return static_cast<int64_t>(states_.size()); }
   int64_t masks() const { return static_cast<int64_t>(masks_.size()); }
 
-  // What is there now is kept by Reset.
+  // What is there now is kept by Reset. Takes constant time.
   void MarkKept();
+  int64_t kept_bytes() const { return kept_.bytes; }
   void Reset();
 
  private:
@@ -126,6 +131,7 @@ class StateCache {
   int64_t bytes_ = 0;
   int64_t steps_ = 0;
   int64_t most_steps_ = INT64_MAX;
+  int64_t most_bytes_ = INT64_MAX;
 
   // Of the state that is being found.
   Key found_;
@@ -135,7 +141,6 @@ class StateCache {
   struct Kept {
     size_t stacks = 0, states = 0, masks = 0, escapes = 0;
     int64_t bytes = 0;
-    std::vector<int32_t> mask, base, escape;  // by state
   };
   Kept kept_;
   std::vector<uint32_t> path_;  // states of a walk, by depth

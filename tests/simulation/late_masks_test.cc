@@ -35,11 +35,11 @@ class LateMasksScenarios : public ::testing::Test {
   static void SetUpTestSuite() { model_ = LoadTinyModel().release(); }
   static void TearDownTestSuite() { delete model_; }
 
-  // Knows no mask yet, but the first if `first`.
+  // Knows no mask yet, but those nearest to the beginning if `first`.
   static std::shared_ptr<const model::CompiledConstraint> Fresh(const std::string& schema,
                                                                 bool first = false) {
     model::CompileLimits limits;
-    limits.mask_steps = first ? 1 : 0;
+    limits.mask_steps = first ? 1'000 : 0;
     return TinyConstraint(*model_, model::ConstraintSpec::Kind::kJsonSchema, schema, limits);
   }
   static std::vector<int32_t> Prompt(uint64_t seed, int64_t words) {
