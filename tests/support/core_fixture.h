@@ -113,6 +113,7 @@ struct CoreOptions {
   scheduler::RoutePolicy routing = scheduler::RoutePolicy::kLeastLoaded;
   bool prefix_cache = false;
   int64_t pin_quota_blocks = 0;
+  int64_t link_bytes_per_second = 0;  // to the host and to others; 0: as devices have it
   bool refuse_hopeless = false;
   int64_t context = SmallConfig().context;
   // Makes what draws the tokens; nullptr: a plain SyntheticExecutor.
@@ -131,6 +132,9 @@ class Core {
     device_options.power = options.power;
     device_options.kv.prefix_cache = options.prefix_cache;
     device_options.kv.pin_quota_blocks = options.pin_quota_blocks;
+    if (options.link_bytes_per_second > 0) {
+      device_options.host_tier.bytes_per_second = options.link_bytes_per_second;
+    }
     std::vector<device::Device*> borrowed;
     for (int32_t i = 0; i < options.devices; ++i) {
       borrowed.push_back(NewDevice(options.executor));
