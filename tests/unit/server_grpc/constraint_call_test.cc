@@ -5,7 +5,6 @@
 #include <chrono>
 #include <future>
 #include <map>
-#include <regex>
 #include <string>
 #include <thread>
 
@@ -15,7 +14,9 @@ namespace scoville::tests {
 namespace {
 
 using ::testing::AnyOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 
 constexpr char kSchema[] = R"({"type": "object", "additionalProperties": false,
   "properties": {"ok": {"type": "boolean"}, "n": {"enum": [1, 22, 333]}},
@@ -41,13 +42,12 @@ TEST_F(ConstraintCallTest, EveryKindIsKept) {
     Answer answer = Generate(f.completions.get(), request);
     ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
     if (answer.final->choices(0).finish_reason() == v1::FINISH_REASON_STOP) {
-      EXPECT_TRUE(std::regex_match(answer.text, std::regex("[0-9]{4}-[ab]+x"))) << answer.text;
+      EXPECT_THAT(answer.text, MatchesRegex("[0-9]{4}-[ab]+x"));
     }
     request.mutable_constraint()->set_json_schema(kSchema);
     answer = Generate(f.completions.get(), request);
     ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
-    EXPECT_TRUE(std::regex_search(answer.text, std::regex("\"ok\"\\s*:\\s*(true|false)")))
-        << answer.text;
+    EXPECT_THAT(answer.text, ContainsRegex("\"ok\"[[:space:]]*:[[:space:]]*(true|false)"));
     request.mutable_constraint()->clear_kind();
     request.mutable_constraint()->mutable_choices()->add_texts("yes");
     request.mutable_constraint()->mutable_choices()->add_texts("no way");
@@ -80,7 +80,7 @@ TEST_F(ConstraintCallTest, EachChoiceKeepsIt) {
   for (const v1::Chunk& chunk : answer.chunks) texts[chunk.index()] += chunk.text();
   ASSERT_EQ(texts.size(), 6u);
   for (const auto& [index, text] : texts) {
-    EXPECT_TRUE(std::regex_match(text, std::regex("[a-c]{5}"))) << text;
+    EXPECT_THAT(text, MatchesRegex("[a-c]{5}"));
   }
 }
 
