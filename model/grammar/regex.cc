@@ -319,7 +319,7 @@ class Parser {
     }
     ++at_;
     CodePointSet set(std::move(ranges));
-    return AddSet(negated ? set.Complement() : std::move(set));
+    return AddSet(negated ? set.Complement() : set);
   }
 
   absl::string_view text_;

@@ -189,7 +189,7 @@ absl::Status CheckFleetPower(const FleetPowerOptions& options, absl::Span<const 
   for (const BudgetNode& node : tree.nodes()) {
     limits.push_back(LessReserve(node.cap, options.policy));
   }
-  const absl::Status fits = tree.CheckFloor(limits, floors);
+  absl::Status fits = tree.CheckFloor(limits, floors);
   if (fits.ok()) {
     return fits;
   }

@@ -5,7 +5,6 @@
 
 #include <fstream>
 #include <map>
-#include <regex>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,6 +18,7 @@ namespace scoville::tests {
 namespace {
 
 using testing::HasSubstr;
+using testing::MatchesRegex;
 using Json = nlohmann::json;
 
 class ChoicesTest : public DaemonTest {
@@ -71,7 +71,7 @@ TEST_F(ChoicesTest, TheAnswerHasTheFormThatWasAskedFor) {
       RunJson({"--json-schema", file, "--max-tokens", "60"})["text"].get<std::string>());
   EXPECT_TRUE(object["ok"].is_boolean());
   const Json number = RunJson({"--regex", "[0-9]{3}-[0-9]{4}", "--max-tokens", "60"});
-  EXPECT_TRUE(std::regex_match(number["text"].get<std::string>(), std::regex("[0-9]{3}-[0-9]{4}")))
+  EXPECT_THAT(number["text"].get<std::string>(), MatchesRegex("[0-9]{3}-[0-9]{4}"))
       << number["text"];
   const std::string choice = RunJson({"--choice", "yes", "--choice", "no way"})["text"];
   EXPECT_TRUE(choice == "yes" || choice == "no way") << choice;
