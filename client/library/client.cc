@@ -39,16 +39,22 @@ absl::StatusOr<v1::Final> ReadAnswer(ActiveCall& call, grpc::ClientReader<Respon
   Response response;
   v1::Final last;
   bool complete = false;
+  bool enough = false;
   while (reader.Read(&response)) {
     if (response.has_final()) {
       last = std::move(*response.mutable_final());
       complete = true;
     } else if (response.has_chunk() && on_chunk && !on_chunk(response.chunk())) {
       call.context().TryCancel();
+      enough = true;
       break;
     }
   }
   const absl::Status status = call.ToStatus(reader.Finish());
+  if (enough) {
+    // The server's end of it may have been on its way already.
+    return absl::IsCancelled(status) ? status : absl::CancelledError("the caller had enough");
+  }
   if (!status.ok()) {
     return status;
   }

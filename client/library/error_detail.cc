@@ -1,8 +1,10 @@
 #include "client/library/error_detail.h"
 
 #include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "scoville/v1/errors.pb.h"
 
 namespace scoville::client {
 namespace {
@@ -15,6 +17,8 @@ void ReadDetail(const google::protobuf::Any& any, ErrorDetail* detail) {
   google::rpc::RetryInfo retry;
   google::rpc::BadRequest bad_request;
   google::rpc::ResourceInfo resource;
+  google::rpc::QuotaFailure quota;
+  google::rpc::PreconditionFailure precondition;
   if (any.UnpackTo(&info)) {
     detail->reason = info.reason();
     detail->metadata.insert(info.metadata().begin(), info.metadata().end());
@@ -27,6 +31,17 @@ void ReadDetail(const google::protobuf::Any& any, ErrorDetail* detail) {
     }
   } else if (any.UnpackTo(&resource)) {
     detail->resource = resource.resource_name();
+  } else if (any.UnpackTo(&quota)) {
+    for (const auto& violation : quota.violations()) {
+      detail->quotas.push_back(absl::StrCat(violation.subject(), ": ", violation.description()));
+    }
+  } else if (any.UnpackTo(&precondition)) {
+    for (const auto& violation : precondition.violations()) {
+      detail->preconditions.push_back(
+          absl::StrCat(violation.type(), ": ", violation.description()));
+    }
+  } else if (any.Is<v1::PartialUsage>()) {
+    detail->partial_usage = any.value();
   }
 }
 

@@ -29,7 +29,11 @@ struct ErrorDetail {
   std::map<std::string, std::string> metadata;
   std::optional<Duration> retry_after;  // absent: repeating the call will not help
   std::vector<FieldViolation> fields;
-  std::string resource;    // what was not found
+  std::string resource;                    // what was not found
+  std::vector<std::string> quotas;         // "queue: ..." or "tenant: ...", what is used up
+  std::vector<std::string> preconditions;  // "WRONG_STATE: ...", what stands against it
+  // What a call that failed midway had cost: a serialized scoville.v1.PartialUsage.
+  std::optional<std::string> partial_usage = {};
   std::string request_id;  // empty: the call never reached a daemon
 };
 

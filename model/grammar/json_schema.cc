@@ -1,6 +1,8 @@
 #include "model/grammar/json_schema.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -15,8 +17,14 @@ namespace {
 // Of brackets; recursion over the document is no deeper.
 constexpr int kMaxNesting = 512;
 
-absl::Status CheckNesting(absl::string_view text) {
+// A tree that keeps the order of names looks through those of an object for each of them. So many
+// looks are a step.
+constexpr int64_t kLooksOfAStep = 32;
+
+// Bounds the depth, and charges what parsing it will cost.
+absl::Status CheckShape(absl::string_view text, RuleGraph& graph) {
   int depth = 0;
+  std::vector<int64_t> names(kMaxNesting + 1, 0);  // of the object open at that depth
   bool in_string = false;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -26,18 +34,22 @@ absl::Status CheckNesting(absl::string_view text) {
       continue;
     }
     if (c == '"') in_string = true;
-    if (c == '{' || c == '[') ++depth;
-    if (c == '}' || c == ']') --depth;
-    if (depth > kMaxNesting) {
+    if (c == ':' && depth > 0) ++names[static_cast<size_t>(depth)];
+    if ((c == '}' || c == ']') && depth > 0) {
+      int64_t& count = names[static_cast<size_t>(depth--)];
+      graph.Charge(count * count / (2 * kLooksOfAStep));
+      count = 0;
+    }
+    if ((c == '{' || c == '[') && ++depth > kMaxNesting) {
       return absl::InvalidArgumentError(
           absl::StrCat("schema, byte ", i, ": nested deeper than ", kMaxNesting));
     }
   }
-  return absl::OkStatus();
+  return graph.status();
 }
 
-absl::StatusOr<Json> Parse(absl::string_view text) {
-  RETURN_IF_ERROR(CheckNesting(text));
+absl::StatusOr<Json> Parse(absl::string_view text, RuleGraph& graph) {
+  RETURN_IF_ERROR(CheckShape(text, graph));
   try {
     return Json::parse(text.begin(), text.end());
   } catch (const nlohmann::json::parse_error& error) {
@@ -55,7 +67,7 @@ absl::Status AddJsonSchema(absl::string_view schema, RuleGraph& graph,
                            std::vector<std::string>* notes) {
   graph.Charge(static_cast<int64_t>(schema.size()));
   RETURN_IF_ERROR(graph.status());
-  ASSIGN_OR_RETURN(const Json document, Parse(schema));
+  ASSIGN_OR_RETURN(const Json document, Parse(schema, graph));
   return SchemaCompiler(document, graph, notes).Compile();
 }
 

@@ -1,6 +1,9 @@
 #include "server/grpc/chunk_builder.h"
 
+#include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/status_macros.h"
 #include "scoville/v1/completions.pb.h"
@@ -52,7 +55,8 @@ ChunkBuilder::ChunkBuilder(const model::LoadedModel* model, OutputPlan plan, uin
       detokenizer_(model->tokenizer.get(), plan_.text) {}
 
 void ChunkBuilder::Append(const StreamToken& token, v1::Chunk* chunk) {
-  if (needs_text_) {
+  const std::vector<int32_t>& stops = plan_.stop_tokens;
+  if (needs_text_ && !std::binary_search(stops.begin(), stops.end(), token.sampled.token)) {
     const std::string text = detokenizer_.Append(token.sampled.token);
     if (!plan_.no_text) {
       chunk->mutable_text()->append(text);

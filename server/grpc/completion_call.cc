@@ -180,7 +180,7 @@ class CompletionCall final : public StreamReader {
 
   void OnBuilt(const std::optional<ServiceError>& error, BuiltRequest* built) {
     request_id_ = built->output.request_id;
-    request_.Clear();
+    typename Rpc::Request().Swap(&request_);  // Clear would keep its memory
     if (error) {
       Fail(*error);
       return;
@@ -338,7 +338,7 @@ class CompletionCall final : public StreamReader {
     context.metadata_id = Metadata("x-request-id");
     context.fresh_id = shared_->FreshId();
     request_id_ = RequestIdOf(request_.request_id(), context);
-    request_.Clear();
+    typename Rpc::Request().Swap(&request_);
     Fail(error);
   }
 

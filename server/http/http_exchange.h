@@ -40,6 +40,8 @@ class HttpExchange {
   virtual ~HttpExchange() = default;
 
   virtual const HttpRequest& request() const = 0;
+  // Frees the request's body, once it has been read.
+  virtual void ReleaseBody() = 0;
 
   // The whole answer.
   virtual void Reply(int status, absl::string_view content_type, absl::string_view body,

@@ -46,6 +46,7 @@ class SessionExchange final : public HttpExchange {
   }
 
   const HttpRequest& request() const override { return request_; }
+  void ReleaseBody() override { std::string().swap(request_.body); }
 
   void Reply(int status, absl::string_view content_type, absl::string_view body,
              const HttpHeaders& headers) override {
@@ -132,7 +133,7 @@ class SessionExchange final : public HttpExchange {
   }
 
   std::shared_ptr<HttpSession> session_;  // null once the exchange has ended
-  const HttpRequest request_;
+  HttpRequest request_;
   const bool http_1_0_;
   const bool keep_alive_;
   bool started_ = false;

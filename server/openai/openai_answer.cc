@@ -35,6 +35,7 @@ void OpenAiAnswer::Begin(scheduler::Request request, std::shared_ptr<ReaderThrea
     Release();
   });
   exchange_->OnDrained([this] { Pump(); });
+  response_.set_prompt_tokens(request.prompt.size());
   choices_.Submit(hub_, deployment_, std::move(request), thread, this);
 }
 

@@ -2,26 +2,115 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace scoville::server {
 
 namespace {
 
 using nlohmann::json;
-using nlohmann::ordered_json;
 
-// response_format.json_schema.schema as it was written. The parsed object has sorted its names.
-std::string SchemaText(absl::string_view body) {
-  ordered_json at = ordered_json::parse(body.begin(), body.end(), nullptr, false);
-  for (const char* name : {"response_format", "json_schema", "schema"}) {
-    if (!at.is_object() || !at.contains(name)) {
-      return "";
+// Walks through JSON that has been parsed before, so that it is known to be well formed.
+class JsonWalk {
+ public:
+  explicit JsonWalk(absl::string_view text) : text_(text) {}
+
+  bool Done() const { return at_ >= text_.size(); }
+  char Peek() const { return Done() ? '\0' : text_[at_]; }
+  void Skip() { ++at_; }
+  void SkipBlanks() {
+    while (!Done() && absl::ascii_isspace(static_cast<unsigned char>(text_[at_]))) {
+      ++at_;
     }
-    ordered_json next = std::move(at[name]);
-    at = std::move(next);
   }
-  return at.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+
+  // A string with its quotes.
+  absl::string_view String() {
+    const size_t begin = at_++;
+    while (!Done() && text_[at_] != '"') {
+      at_ += text_[at_] == '\\' ? 2 : 1;
+    }
+    ++at_;
+    return text_.substr(begin, at_ - begin);
+  }
+
+  // Any value, up to the comma or bracket behind it.
+  absl::string_view Value() {
+    const size_t begin = at_;
+    int depth = 0;
+    while (!Done()) {
+      const char c = Peek();
+      if (c == '"') {
+        String();
+        continue;
+      }
+      if (depth == 0 && (c == ',' || c == '}' || c == ']')) {
+        break;
+      }
+      depth += c == '{' || c == '[' ? 1 : 0;
+      depth -= c == '}' || c == ']' ? 1 : 0;
+      ++at_;
+    }
+    return text_.substr(begin, at_ - begin);
+  }
+
+ private:
+  const absl::string_view text_;
+  size_t at_ = 0;
+};
+
+bool Names(absl::string_view quoted, absl::string_view name) {
+  if (!absl::StrContains(quoted, '\\')) {
+    return quoted.size() == name.size() + 2 && quoted.substr(1, name.size()) == name;
+  }
+  const json text = json::parse(quoted.begin(), quoted.end(), nullptr, false);
+  return text.is_string() && text.get_ref<const std::string&>() == name;
+}
+
+// The text of that member of an object; of several the last, as the parser takes it.
+absl::string_view MemberText(absl::string_view object, absl::string_view name) {
+  JsonWalk walk(object);
+  absl::string_view found;
+  walk.SkipBlanks();
+  if (walk.Peek() != '{') {
+    return found;
+  }
+  walk.Skip();
+  for (walk.SkipBlanks(); walk.Peek() == '"'; walk.SkipBlanks()) {
+    const absl::string_view key = walk.String();
+    walk.SkipBlanks();
+    walk.Skip();  // the colon
+    const absl::string_view value = walk.Value();
+    walk.Skip();  // the comma, or the end
+    if (Names(key, name)) {
+      found = value;
+    }
+  }
+  return found;
+}
+
+// response_format.json_schema.schema as it was written, without blanks; the parsed object has
+// sorted its names. Found in the text: a tree that keeps the order looks through all names of an
+// object for each, and the body may have a million.
+std::string SchemaText(absl::string_view body) {
+  absl::ConsumePrefix(&body, "\xef\xbb\xbf");
+  for (const char* name : {"response_format", "json_schema", "schema"}) {
+    body = MemberText(body, name);
+  }
+  std::string text;
+  JsonWalk walk(body);
+  for (walk.SkipBlanks(); !walk.Done(); walk.SkipBlanks()) {
+    if (walk.Peek() == '"') {
+      absl::StrAppend(&text, walk.String());
+    } else {
+      text.push_back(walk.Peek());
+      walk.Skip();
+    }
+  }
+  return text;
 }
 
 void ReadSchema(JsonFields& format, absl::string_view body, v1::Constraint* out) {

@@ -128,14 +128,14 @@ void OpenAiEndpoints::Serve(OpenAiRoute route, std::shared_ptr<HttpExchange> exc
     BuildAside(std::move(pending));
     return;
   }
-  Build(pending.get());
+  Build(pending.get(), [] { return false; });
   CompileAndAdmit(std::move(pending));
 }
 
-void OpenAiEndpoints::Build(Pending* pending) const {
+void OpenAiEndpoints::Build(Pending* pending, absl::FunctionRef<bool()> abandoned) const {
   const std::string& body = pending->exchange->request().body;
   pending->error = ParseOpenAiRequest(pending->route, body, &pending->call);
-  if (pending->error) {
+  if (pending->error || abandoned()) {
     return;
   }
   const bool chat = pending->route == OpenAiRoute::kChat;
@@ -160,7 +160,9 @@ void OpenAiEndpoints::BuildAside(std::unique_ptr<Pending> pending) {
   const Bytes weight(static_cast<int64_t>(pending->exchange->request().body.size()));
   PostAside(
       std::move(pending), &workers_->prompts, weight,
-      [](const OpenAiEndpoints& self, Pending* job, absl::FunctionRef<bool()>) { self.Build(job); },
+      [](const OpenAiEndpoints& self, Pending* job, absl::FunctionRef<bool()> abandoned) {
+        self.Build(job, abandoned);
+      },
       &OpenAiEndpoints::CompileAndAdmit);
 }
 
@@ -227,6 +229,7 @@ void OpenAiEndpoints::Admit(std::unique_ptr<Pending> pending) {
   const auto created =
       static_cast<int64_t>(options_.start_unix_seconds + ToSeconds(engine_->Now() - TimePoint()));
   const bool stream = pending->call.stream;
+  pending->exchange->ReleaseBody();
   // Not make_shared: the ping's weak pointer would hold the whole of it.
   const std::shared_ptr<OpenAiAnswer> answer(new OpenAiAnswer(
       std::move(pending->exchange), std::move(pending->call), pending->built.output,

@@ -45,7 +45,7 @@ class OpenAiEndpoints {
 
   void Serve(OpenAiRoute route, std::shared_ptr<HttpExchange> exchange);
   // Parses and builds the request; any thread.
-  void Build(Pending* pending) const;
+  void Build(Pending* pending, absl::FunctionRef<bool()> abandoned) const;
   // The same on a background worker; goes on with CompileAndAdmit unless the request ends before.
   void BuildAside(std::unique_ptr<Pending> pending);
   // Goes on with Admit, by way of another worker if there is a constraint to compile.

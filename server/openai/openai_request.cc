@@ -22,6 +22,7 @@ constexpr uint32_t kMostChoices = 16;
 constexpr int kMostTargetMs = 86'400'000;  // a day
 // What OpenAI's completions endpoint draws when nothing is said.
 constexpr uint32_t kDefaultCompletionTokens = 16;
+constexpr char kNoLogprobs[] = "log probabilities are served over gRPC only";
 
 void ReadSampling(JsonFields& in, v1::Sampling* out) {
   const auto number = [&](const char* name, auto set) {
@@ -206,9 +207,14 @@ void ReadCommon(JsonFields& in, absl::string_view body, Proto* proto, OpenAiCall
     *proto->mutable_constraint() = std::move(constraint);
   }
   ReadScheduling(in, proto->mutable_scheduling());
-  in.RefuseUnless("logprobs", json(nullptr), "log probabilities are served over gRPC only");
-  in.RefuseUnless("top_logprobs", json(nullptr), "log probabilities are served over gRPC only");
-  in.RefuseUnless("prompt_logprobs", json(nullptr), "log probabilities are served over gRPC only");
+  for (const char* name : {"logprobs", "top_logprobs", "prompt_logprobs"}) {
+    // As numbers these two ask for the chosen tokens' even when they are 0.
+    const json* value = in.Find(name);
+    if (name != absl::string_view("top_logprobs") && value != nullptr && value->is_number()) {
+      in.Fail(UnsupportedFeature(name, kNoLogprobs));
+    }
+    in.RefuseUnless(name, json(nullptr), kNoLogprobs);
+  }
   in.RefuseUnless("return_token_ids", json(nullptr), "token ids are served over gRPC only");
   // Named so that they are not reported as ignored: they ask for nothing.
   for (const char* name : {"user", "metadata", "store"}) {
@@ -229,6 +235,7 @@ std::optional<ServiceError> ReadContent(const json& content, const std::string& 
   if (!content.is_array()) {
     return InvalidField(where, "must be a string or a list of text parts");
   }
+  bool first = true;
   for (const json& part : content) {
     const bool object = part.is_object();
     if (object && part.value("type", json("text")) != json("text")) {
@@ -238,7 +245,9 @@ std::optional<ServiceError> ReadContent(const json& content, const std::string& 
     if (!object || text == part.end() || !text->is_string()) {
       return InvalidField(where, "must be a string or a list of text parts");
     }
-    *out += text->get<std::string>();
+    // A line each, as vLLM joins them.
+    absl::StrAppend(out, first ? "" : "\n", text->get_ref<const std::string&>());
+    first = false;
   }
   return std::nullopt;
 }
@@ -256,6 +265,9 @@ std::optional<ServiceError> ReadMessages(const json* messages, v1::ChatRequest* 
     JsonFields fields(&message, where);
     v1::ChatMessage* turn = out->add_messages();
     fields.Read("role", turn->mutable_role());
+    if (turn->role() == "developer") {
+      turn->set_role("system");  // OpenAI's newer name for it
+    }
     fields.Read("name", turn->mutable_name());
     fields.RefuseUnless("tool_calls", json(nullptr), "tools are not served");
     if (fields.error()) {
@@ -304,6 +316,10 @@ std::optional<ServiceError> ParseChat(JsonFields& in, absl::string_view body, Op
   in.Read("add_generation_prompt", &add_prompt);
   in.Read("continue_final_message", &continue_final);
   out->chat.set_continue_final(continue_final);
+  if (!add_prompt && !continue_final) {
+    in.Fail(UnsupportedFeature("add_generation_prompt",
+                               "false is served with continue_final_message only"));
+  }
   for (const char* name : {"tools", "functions", "modalities", "audio"}) {
     in.RefuseUnless(name,
                     name == absl::string_view("modalities") ? json::array({"text"}) : json(nullptr),

@@ -29,7 +29,7 @@ struct OpenAiCall {
   uint32_t n = 1;              // choices to answer with
   uint32_t best_of = 0;        // choices to draw, of which the n likeliest are answered; 0: n of n
   bool include_usage = false;  // a last chunk with usage
-  bool continuous_usage = false;     // running counts in each chunk
+  bool continuous_usage = false;     // running counts in each chunk, beside it
   std::vector<std::string> ignored;  // fields we do not know, safe to write in a header
 };
 

@@ -43,7 +43,7 @@ OpenAiResponse::OpenAiResponse(const OpenAiCall& call, absl::string_view request
                                int64_t created_unix_seconds)
     : route_(call.route),
       include_usage_(call.include_usage),
-      continuous_usage_(call.continuous_usage),
+      continuous_usage_(call.include_usage && call.continuous_usage),
       id_(absl::StrCat(route_ == OpenAiRoute::kChat ? "chatcmpl-" : "cmpl-", request_id)),
       model_(model),
       fingerprint_(fingerprint),
@@ -83,7 +83,9 @@ std::string OpenAiResponse::Event(const Delta& delta) {
       Head(route_ == OpenAiRoute::kChat ? "chat.completion.chunk" : "text_completion");
   absl::StrAppend(&line, "[", Dump(choice), "]");
   if (continuous_usage_) {
-    const ordered_json running = {{"completion_tokens", tokens_}};
+    const ordered_json running = {{"prompt_tokens", prompt_tokens_},
+                                  {"completion_tokens", tokens_},
+                                  {"total_tokens", prompt_tokens_ + tokens_}};
     absl::StrAppend(
         &line, ",\"usage\":", delta.final == nullptr ? Dump(running) : Dump(UsageOf(*delta.final)));
   } else if (include_usage_) {

@@ -34,6 +34,9 @@ class OpenAiResponse {
     const v1::Final* final = nullptr;     // with the answer's last one
   };
 
+  // What running usage says of the prompt, before the first event.
+  void set_prompt_tokens(uint64_t tokens) { prompt_tokens_ = tokens; }
+
   std::string Event(const Delta& delta);
   // What follows the last event: usage if asked for, then [DONE].
   std::string Trailer(const v1::Final& final) const;
@@ -52,6 +55,7 @@ class OpenAiResponse {
   const std::string fingerprint_;
   const int64_t created_;
   uint32_t roles_sent_ = 0;  // bit i: of choice i
+  uint64_t prompt_tokens_ = 0;
   uint64_t tokens_ = 0;
 };
 

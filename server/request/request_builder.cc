@@ -38,6 +38,9 @@ std::string OutsideVocabulary(uint32_t token, const model::LoadedModel& model) {
 void ReadBias(const v1::Sampling& in, const model::LoadedModel& model, FieldChecker* check,
               model::SamplingParams* out) {
   check->AtMost("sampling.logit_bias", in.logit_bias().size(), kMaxBias, "entries");
+  if (in.logit_bias().size() > kMaxBias) {
+    return;
+  }
   for (const auto& [token, bias] : in.logit_bias()) {
     out->logit_bias.emplace_back(static_cast<int32_t>(token), bias);
   }
@@ -127,6 +130,10 @@ void ReadStop(const v1::Stop& in, const model::LoadedModel& model, FieldChecker*
     request.tokenizer = model.tokenizer.get();
   }
   out->output.text.keep_match = in.keep_match();
+  if (!in.keep_match()) {
+    out->output.stop_tokens = request.stop_tokens;
+    std::sort(out->output.stop_tokens.begin(), out->output.stop_tokens.end());
+  }
 }
 
 void ReadOutput(const v1::Output& in, FieldChecker* check, BuiltRequest* out) {

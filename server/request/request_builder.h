@@ -48,6 +48,8 @@ struct OutputPlan {
   bool no_text = false;
   bool logprobs = false;
   bool prompt_logprobs = false;
+  // End the answer and are no part of its text, in ascending order.
+  std::vector<int32_t> stop_tokens = {};
   uint32_t stream_interval = 1;  // tokens a message after the first, at most kMaxChunkTokens
 };
 

@@ -69,6 +69,16 @@ TEST_F(ClientTest, CallbackEndsTheCall) {
   EXPECT_EQ(seen, 5);
 }
 
+// Whatever the daemon's end of it was, and though it came first.
+TEST_F(ClientTest, CallbackEndsACallThatHasEndedMeanwhile) {
+  daemon_.chunks = 1;
+  const auto answer = client_.Generate({}, {}, [](const v1::Chunk&) {
+    absl::SleepFor(absl::Milliseconds(200));
+    return false;
+  });
+  EXPECT_EQ(answer.status().code(), absl::StatusCode::kCancelled) << answer.status();
+}
+
 TEST_F(ClientTest, CancellerEndsTheCallFromAnotherThread) {
   daemon_.endless = true;
   CallCanceller canceller;

@@ -4,6 +4,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -140,6 +141,31 @@ TEST_F(GrpcServerTest, StopStringsAreCutAndNamed) {
   EXPECT_EQ(cut.text, whole.text.substr(0, whole.text.find(stop)));
   request.mutable_stop()->set_keep_match(true);
   EXPECT_EQ(Generate(f.completions.get(), request).text, cut.text + stop);
+}
+
+// It ends the answer and is counted, but is no part of the text unless that is asked for.
+TEST_F(GrpcServerTest, AStopTokenIsNoPartOfTheText) {
+  v1::GenerateRequest request = Request("stop", 64);
+  const Answer whole = Generate(f.completions.get(), request);
+  size_t at = 2;
+  std::string bytes;
+  for (; at < whole.token_ids.size(); ++at) {
+    const uint32_t token = whole.token_ids[at];
+    bytes = std::string(f.model->tokenizer->TokenBytes(static_cast<int32_t>(token)));
+    const auto first = std::find(whole.token_ids.begin(), whole.token_ids.end(), token);
+    if (bytes.size() == 1 && (bytes[0] & 0x80) == 0 && first == whole.token_ids.begin() + at) {
+      break;
+    }
+  }
+  ASSERT_LT(at, whole.token_ids.size());
+  request.mutable_stop()->add_token_ids(whole.token_ids[at]);
+  const Answer cut = Generate(f.completions.get(), request);
+  ASSERT_TRUE(cut.final.has_value());
+  EXPECT_EQ(cut.final->choices(0).finish_reason(), v1::FINISH_REASON_STOP);
+  EXPECT_EQ(cut.final->usage().completion_tokens(), at + 1);
+  EXPECT_EQ(cut.token_ids.size(), at + 1);
+  request.mutable_stop()->set_keep_match(true);
+  EXPECT_EQ(Generate(f.completions.get(), request).text, cut.text + bytes);
 }
 
 TEST_F(GrpcServerTest, StreamIntervalPacksTokens) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cstdio>
 #include <string>
 #include <utility>
 
@@ -33,7 +35,7 @@ std::string ErrorOf(OpenAiRoute route, const std::string& body) {
 TEST(OpenAiRequestTest, ReadsAChat) {
   const OpenAiCall call = Parse(OpenAiRoute::kChat, R"({
     "model": "m", "messages": [
-      {"role": "system", "content": "Be brief."},
+      {"role": "developer", "content": "Be brief."},
       {"role": "user", "content": [{"type": "text", "text": "Why "}, {"type": "text",
        "text": "so?"}], "name": "ann"}],
     "max_completion_tokens": 12, "temperature": 0.5, "top_p": 0.9, "top_k": 40, "min_p": 0.1,
@@ -43,7 +45,7 @@ TEST(OpenAiRequestTest, ReadsAChat) {
   EXPECT_EQ(call.chat.model(), "m");
   ASSERT_EQ(call.chat.messages_size(), 2);
   EXPECT_EQ(call.chat.messages(0).role(), "system");
-  EXPECT_EQ(call.chat.messages(1).content(), "Why so?");
+  EXPECT_EQ(call.chat.messages(1).content(), "Why \nso?");
   EXPECT_EQ(call.chat.messages(1).name(), "ann");
   EXPECT_EQ(call.chat.stop().max_tokens(), 12u);
   EXPECT_EQ(call.chat.stop().min_tokens(), 3u);
@@ -174,6 +176,13 @@ TEST(OpenAiRequestTest, ReadsResponseFormats) {
                           "properties": {"z": {"type": "null"}, "a": {"const": 1.5}}}}})")
                 .json_schema(),
             R"({"type":"object","properties":{"z":{"type":"null"},"a":{"const":1.5}}})");
+  // As it was written but for the blanks; the last of several counts, however its name is written.
+  EXPECT_EQ(constraint(R"("x": {"response_format": 1}, "response_format": 7,
+                          "response\u005fformat" : {"type": "json_schema", "json_schema" : {
+                          "schema": {}, "schema": {"a b": ["}\"{ ", -1.50e3, {}, [ ]] , "c": true}
+                          }})")
+                .json_schema(),
+            R"({"a b":["}\"{ ",-1.50e3,{},[]],"c":true})");
   EXPECT_EQ(constraint(R"("guided_regex": "a+")").regex(), "a+");
   EXPECT_EQ(constraint(R"("guided_choice": ["x", "y"])").choices().texts(1), "y");
   EXPECT_TRUE(Parse(OpenAiRoute::kChat, R"({"messages": [{"role": "user", "content": "x"}],
@@ -202,6 +211,20 @@ TEST(OpenAiRequestTest, ReadsResponseFormats) {
   }
 }
 
+// Finding the schema is no matter of how many names stand around it.
+TEST(OpenAiRequestTest, ASchemaAmongManyNamesIsFoundAtOnce) {
+  std::string body = R"({"prompt": "x")";
+  for (int i = 0; i < 200'000; ++i) {
+    body += ",\"" + std::to_string(i) + "\":0";
+  }
+  body += R"(, "response_format": {"type": "json_schema", "json_schema": {"schema": {}}}})";
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(Parse(OpenAiRoute::kCompletions, body).generate.constraint().json_schema(), "{}");
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  std::printf("200,000 names: %.3f s\n", took.count());
+  EXPECT_LT(took.count(), 10);
+}
+
 TEST(OpenAiRequestTest, BestOfDrawsMoreThanItAnswersWith) {
   OpenAiCall call = Parse(OpenAiRoute::kCompletions, R"({"prompt": "x", "n": 2, "best_of": 5})");
   EXPECT_EQ(call.n, 2u);
@@ -228,7 +251,8 @@ TEST(OpenAiRequestTest, WhatIsNotServedIsRefused) {
   };
   for (const char* field :
        {R"("tools": [{"type": "function"}])", R"("guided_json": {"type": "object"})",
-        R"("logprobs": true)", R"("modalities": ["audio"])"}) {
+        R"("logprobs": true)", R"("logprobs": 0)", R"("prompt_logprobs": 0)",
+        R"("add_generation_prompt": false)", R"("modalities": ["audio"])"}) {
     EXPECT_THAT(chat(field), HasSubstr("UNSUPPORTED_FEATURE")) << field;
   }
   EXPECT_THAT(ErrorOf(OpenAiRoute::kChat,

@@ -71,9 +71,18 @@ TEST(OpenAiResponseTest, ContinuousUsageCountsUp) {
   OpenAiCall call;
   call.route = OpenAiRoute::kCompletions;
   call.continuous_usage = true;
+  // Without the other option it is none.
+  EXPECT_FALSE(EventOf(OpenAiResponse(call, "r1", "m", "f", 123).Event({.text = "x", .tokens = 1}))
+                   .contains("usage"));
+  call.include_usage = true;
   OpenAiResponse response(call, "r1", "m", "f", 123);
-  EXPECT_EQ(EventOf(response.Event({.text = "x", .tokens = 1}))["usage"]["completion_tokens"], 1);
-  EXPECT_EQ(EventOf(response.Event({.text = "x", .tokens = 2}))["usage"]["completion_tokens"], 3);
+  response.set_prompt_tokens(10);
+  const auto usage = [](int tokens) {
+    return json(
+        {{"prompt_tokens", 10}, {"completion_tokens", tokens}, {"total_tokens", 10 + tokens}});
+  };
+  EXPECT_EQ(EventOf(response.Event({.text = "x", .tokens = 1}))["usage"], usage(1));
+  EXPECT_EQ(EventOf(response.Event({.text = "x", .tokens = 2}))["usage"], usage(3));
 }
 
 TEST(OpenAiResponseTest, WholeAnswers) {

@@ -139,6 +139,16 @@ TEST_F(RequestBuilderTest, NamesTheFieldThatIsWrong) {
       {"text: 'a' constraint { regex: 'x' } stop { min_tokens: 1 }", "stop.min_tokens"},
       {"text: 'a' request_id: 'a b'", "request_id"},
   };
+  // One that is too long is not read any further.
+  v1::GenerateRequest biased = Parse("text: 'a'");
+  for (uint32_t token = 0; token < 2'000; ++token) {
+    (*biased.mutable_sampling()->mutable_logit_bias())[1'000'000 + token] = 1;
+  }
+  BuiltRequest unbuilt;
+  const auto too_long = Build(biased, &unbuilt);
+  ASSERT_TRUE(too_long.has_value());
+  EXPECT_EQ(too_long->violations.size(), 1u);
+  EXPECT_TRUE(unbuilt.request.sampling.logit_bias.empty());
   for (const auto& [text, field] : cases) {
     BuiltRequest built;
     const auto error = Build(Parse(text), &built);
