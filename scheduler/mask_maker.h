@@ -4,9 +4,9 @@
 // device could be planned. So it is made by whoever implements this, while the devices compute, and
 // only the sequence that draws by it waits.
 //
-// Ownership: outlives the scheduler that asks; owns the state and `done` until it has called it.
-// Threading: Make on the engine thread; the state may then be read on any one thread; `done` runs
-// on the engine thread, and is destroyed on any. Errors: as in Done.
+// Ownership: outlives the scheduler that asks; owns the state and both callbacks until it has
+// called them. Threading: Make on the engine thread; the state may then be read on any one thread;
+// the callbacks run on the engine thread, and are destroyed on any. Errors: as in Done.
 #ifndef SCOVILLE_SCHEDULER_MASK_MAKER_H_
 #define SCOVILLE_SCHEDULER_MASK_MAKER_H_
 
@@ -21,11 +21,14 @@ class MaskMaker {
  public:
   // What state.ComputeMask() says; nothing if that takes more work than the maker allows.
   using Done = absl::AnyInvocable<void(std::optional<model::TokenMask>)>;
+  // The work has begun: until then it waited for others', which is no fault of its own.
+  using Begun = absl::AnyInvocable<void()>;
 
   virtual ~MaskMaker() = default;
 
-  // Calls `done` once, after Make has returned. A maker that is being stopped may drop it.
-  virtual void Make(model::ConstraintState state, Done done) = 0;
+  // Calls `begun` once, perhaps within Make, and then `done` once, after Make has returned. A maker
+  // that is being stopped may drop them.
+  virtual void Make(model::ConstraintState state, Begun begun, Done done) = 0;
 };
 
 }  // namespace scoville::scheduler

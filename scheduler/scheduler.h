@@ -117,7 +117,7 @@ struct SchedulerOptions {
   int32_t patience = 10;
   Duration least_patience = Milliseconds(1);
 
-  // A request whose next mask is not there so long after it was asked for ends with kConstraint.
+  // A request whose next mask is not there so long after its making began ends with kConstraint.
   Duration mask_timeout = Seconds(5);
 };
 

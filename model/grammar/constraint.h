@@ -110,6 +110,7 @@ class ConstraintState {
   void KeepMask(const TokenMask& mask) const;
   // Where it is: at equal places of one constraint the masks are equal. Valid until it moves on.
   absl::Span<const int32_t> place() const { return place_; }
+  const CompiledConstraint* constraint() const { return constraint_.get(); }
 
   bool ended() const { return ended_; }
 

@@ -97,7 +97,7 @@ struct LiveRequest {
   std::vector<absl::Span<const uint32_t>> mask_views;  // of `masks`, for a step that draws
   bool has_mask = false;
   uint64_t mask_job = 0;  // what makes the first of them; 0: nothing does
-  TimePoint mask_asked;   // when it was told to
+  TimePoint mask_asked;   // when it was told to; then when it began
   TimerId mask_timer;     // when that took too long
 
   uint64_t id() const { return record.id.value; }

@@ -21,7 +21,31 @@ void Scheduler::Impl::AskForMask(LiveRequest* live) {
   }
   const RequestId id = live->record.id;
   live->mask_job = MaskJobFor(*live, *live->constraint);
-  mask_jobs_.at(live->mask_job).waiting.push_back(id);
+  MaskJob& job = mask_jobs_.at(live->mask_job);
+  job.waiting.push_back(id);
+  live->mask_asked = loop_->Now();
+  if (job.begun) {
+    LimitMask(live);
+  }
+}
+
+void Scheduler::Impl::OnMaskBegun(uint64_t number) {
+  const auto found = mask_jobs_.find(number);
+  if (found == mask_jobs_.end()) {
+    return;
+  }
+  found->second.begun = true;
+  for (const RequestId id : found->second.waiting) {
+    LiveRequest* live = Find(id);
+    if (live != nullptr && live->mask_job == number) {
+      LimitMask(live);
+    }
+  }
+}
+
+// From now on it is its own mask that takes the time.
+void Scheduler::Impl::LimitMask(LiveRequest* live) {
+  const RequestId id = live->record.id;
   live->mask_asked = loop_->Now();
   live->mask_timer = loop_->RunAt(loop_->Now() + options_.mask_timeout, EventClass::kTimer,
                                   id.value, [this, id] { OnMaskTimeout(id); });
@@ -60,12 +84,19 @@ uint64_t Scheduler::Impl::MaskJobFor(const LiveRequest& live, const model::Const
   }
   const uint64_t job = next_mask_job_++;
   mask_jobs_.emplace(job, MaskJob{state, constraint, {}});
-  mask_maker_->Make(state, [this, job, here = std::weak_ptr<const bool>(here_)](
-                               std::optional<model::TokenMask> mask) {
-    if (!here.expired()) {
-      OnMask(job, std::move(mask));
-    }
-  });
+  const std::weak_ptr<const bool> here(here_);
+  mask_maker_->Make(
+      state,
+      [this, job, here] {
+        if (!here.expired()) {
+          OnMaskBegun(job);
+        }
+      },
+      [this, job, here](std::optional<model::TokenMask> mask) {
+        if (!here.expired()) {
+          OnMask(job, std::move(mask));
+        }
+      });
   return job;
 }
 

@@ -147,6 +147,7 @@ class Scheduler::Impl {
     model::ConstraintState state;
     const model::CompiledConstraint* constraint;  // whose state it is
     std::vector<RequestId> waiting;
+    bool begun = false;  // the maker has come to it
   };
   // A leader, and how many blocks of a prompt it will have computed.
   struct Following {
@@ -305,6 +306,8 @@ class Scheduler::Impl {
   void ForgetMask(LiveRequest* live);
   uint64_t MaskJobFor(const LiveRequest& live, const model::ConstraintState& state);
   void OnMask(uint64_t job, std::optional<model::TokenMask> mask);
+  void OnMaskBegun(uint64_t job);
+  void LimitMask(LiveRequest* live);
   void OnMaskTimeout(RequestId id);
   void LeaveMaskJob(uint64_t job);
   // Of so many guesses, those that the constraint allows and whose masks are at hand.

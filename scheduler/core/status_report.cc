@@ -198,6 +198,10 @@ void Scheduler::Impl::BoundWait(const LiveRequest& live, const Listing& listing,
     return;
   }
   if (status.wait == WaitReason::kMask) {
+    if (!mask_jobs_.at(live.mask_job).begun) {
+      status.unbounded = "it goes on when the masks of others that were asked for before are made";
+      return;
+    }
     status.wait_bound = live.mask_asked + options_.mask_timeout - loop_->Now();
     return;
   }
@@ -250,6 +254,12 @@ void Scheduler::Impl::ExplainRunning(const LiveRequest& live, RequestStatus& sta
   }
   if (live.waits_for_mask()) {
     status.wait = WaitReason::kMask;
+    if (!mask_jobs_.at(live.mask_job).begun) {
+      status.detail =
+          absl::StrFormat("what its constraint allows next has waited %.3f ms for its turn",
+                          ToSeconds(loop_->Now() - live.mask_asked) * 1e3);
+      return;
+    }
     status.detail = absl::StrFormat(
         "what its constraint allows next has been computed for %.3f ms, at most %.0f ms",
         ToSeconds(loop_->Now() - live.mask_asked) * 1e3, ToSeconds(options_.mask_timeout) * 1e3);

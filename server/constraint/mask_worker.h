@@ -1,7 +1,8 @@
 // Computes token masks on a thread of its own, while the engine's plans the devices.
 //
-// One thread serves all deployments of an engine; a mask is bounded by counted work, so that nobody
-// waits for long behind somebody's constraint. Results come back in the order of asking.
+// One thread serves all deployments of an engine; a mask is bounded by counted work, and
+// constraints have turns, so that nobody waits for long behind somebody's. The masks of one
+// constraint are made in the order of asking.
 //
 //   BackgroundWorker thread(MaskWorker::kMostWaiting);
 //   MaskWorker masks(&thread, most_steps, [loop](auto fn) { loop->Post(std::move(fn)); });
@@ -15,6 +16,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 
 #include "absl/functional/any_invocable.h"
 #include "base/units.h"
@@ -32,12 +34,15 @@ class MaskWorker final : public scheduler::MaskMaker {
 
   MaskWorker(BackgroundWorker* worker, int64_t most_steps, Post post);
 
-  void Make(model::ConstraintState state, Done done) override;
+  void Make(model::ConstraintState state, Begun begun, Done done) override;
 
  private:
+  class Turns;
+
   BackgroundWorker* const worker_;
   const int64_t most_steps_;
   const Post post_;
+  const std::shared_ptr<Turns> turns_;  // shared with what is under way
 };
 
 }  // namespace scoville::server

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
 #include "tests/simulation/tiny_core.h"
 
@@ -267,6 +268,61 @@ TEST_F(LateMasksScenarios, OneThatNeverComesEndsItsRequestAtTheTimeout) {
   core.loop.Run();
   EXPECT_EQ(again->end->outcome, Outcome::kLength);
   EXPECT_TRUE(std::equal(heavy->tokens.begin(), heavy->tokens.end(), again->tokens.begin()));
+}
+
+// Begins what it is asked for when it is told to.
+class HeldMasks final : public scheduler::MaskMaker {
+ public:
+  void Make(model::ConstraintState state, Begun begun, Done done) override {
+    begun_.push_back(std::move(begun));
+    done_.push_back([state = std::move(state), done = std::move(done)]() mutable {
+      done(state.ComputeMask());
+    });
+  }
+  void Begin() {
+    for (auto& begun : std::exchange(begun_, {})) begun();
+  }
+  void End() {
+    for (auto& done : std::exchange(done_, {})) done();
+  }
+
+ private:
+  std::vector<Begun> begun_;
+  std::vector<absl::AnyInvocable<void()>> done_;
+};
+
+TEST_F(LateMasksScenarios, TheTimeBehindOthersIsNotItsOwn) {
+  TinyOptions options;
+  TinyCore plain(*model_, options);
+  HeldMasks masks;
+  scheduler::SchedulerOptions own;
+  own.context = model_->config.context;
+  own.vocabulary = model_->config.vocabulary;
+  own.mask_timeout = Milliseconds(40);
+  plain.scheduler = std::make_unique<scheduler::Scheduler>(&plain.loop, plain.devices, own,
+                                                           &plain.observer, &masks);
+  const auto log =
+      plain.Submit({.prompt = Prompt(1, 10), .max_tokens = 60, .constraint = Fresh(kHeavy)})[0];
+  // The prompt is computed at once; then it waits for its turn for a second.
+  const TimePoint turn = plain.loop.Now() + Seconds(1);
+  plain.loop.RunAt(turn, EventClass::kHostResult, 1, [&] {
+    EXPECT_FALSE(log->end.has_value());
+    const scheduler::RequestStatus status = plain.scheduler->Requests(1).at(0);
+    EXPECT_EQ(status.wait, WaitReason::kMask);
+    EXPECT_THAT(status.detail, HasSubstr("waited"));
+    EXPECT_FALSE(status.unbounded.empty());
+    masks.Begin();
+    EXPECT_THAT(plain.scheduler->Requests(1).at(0).detail, HasSubstr("at most 40 ms"));
+    plain.scheduler->CheckInvariants();
+  });
+  plain.loop.RunAt(turn + Milliseconds(39), EventClass::kHostResult, 2,
+                   [&] { EXPECT_FALSE(log->end.has_value()); });
+  plain.loop.Run();
+  // From its turn on the time is its own.
+  ASSERT_TRUE(log->end.has_value());
+  EXPECT_EQ(log->end->outcome, Outcome::kConstraint);
+  EXPECT_EQ(log->end->end - turn, Milliseconds(40));
+  masks.End();  // too late for anybody
 }
 
 TEST_F(LateMasksScenarios, OneThatIsGivenUpEndsAllWhoWaitForIt) {

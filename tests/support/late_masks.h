@@ -24,7 +24,8 @@ class LateMasks final : public scheduler::MaskMaker {
   LateMasks(EventLoop* loop, Delay delay, int64_t most_steps = INT64_MAX)
       : loop_(loop), delay_(std::move(delay)), most_steps_(most_steps) {}
 
-  void Make(model::ConstraintState state, Done done) override {
+  void Make(model::ConstraintState state, Begun begun, Done done) override {
+    begun();
     const int64_t job = made_++;
     const std::optional<Duration> delay = delay_(job);
     if (!delay) {

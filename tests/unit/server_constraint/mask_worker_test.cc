@@ -71,11 +71,13 @@ TEST_F(MaskWorkerTest, BringsEachMaskInTurnToTheLoopsThread) {
     ConstraintState state = ConstraintState::Start(constraint);
     for (const int32_t token : tests::TinyTokens(*model_, R"([{"id": 17, "text": "abcde")")) {
       expected.push_back(state.ComputeMask());
-      masks.Make(state, [&, here](std::optional<TokenMask> mask) {
-        EXPECT_EQ(std::this_thread::get_id(), here);
-        came.push_back(*std::move(mask));
-        if (came.size() == expected.size()) all.set_value();
-      });
+      masks.Make(
+          state, [] {},
+          [&, here](std::optional<TokenMask> mask) {
+            EXPECT_EQ(std::this_thread::get_id(), here);
+            came.push_back(*std::move(mask));
+            if (came.size() == expected.size()) all.set_value();
+          });
       ASSERT_TRUE(state.Accept(token));
     }
     EXPECT_TRUE(came.empty());  // nothing comes within Make
@@ -85,14 +87,41 @@ TEST_F(MaskWorkerTest, BringsEachMaskInTurnToTheLoopsThread) {
   EXPECT_EQ(came, expected);
 }
 
+// One with many masks to make holds another up by one of them.
+TEST_F(MaskWorkerTest, ConstraintsHaveTurns) {
+  RunningLoop running;
+  BackgroundWorker thread(MaskWorker::kMostWaiting);
+  MaskWorker masks(&thread, INT64_MAX, running.post());
+  std::promise<void> go;
+  thread.Post(Bytes(1), [may_go = go.get_future().share()] { may_go.wait(); });
+  const auto many = Fresh();
+  const auto one = Fresh();
+  std::vector<int> order;  // of beginning and end
+  std::promise<void> all;
+  running.loop.Post([&] {
+    for (int i = 1; i <= 6; ++i) {
+      masks.Make(
+          ConstraintState::Start(i == 6 ? one : many), [&, i] { order.push_back(i); },
+          [&, i](std::optional<TokenMask>) {
+            order.push_back(-i);
+            if (order.size() == 12) all.set_value();
+          });
+    }
+  });
+  running.loop.Post([&] { go.set_value(); });
+  all.get_future().wait();
+  EXPECT_EQ(order, std::vector<int>({1, -1, 6, -6, 2, -2, 3, -3, 4, -4, 5, -5}));
+}
+
 TEST_F(MaskWorkerTest, GivesUpBeyondItsSteps) {
   RunningLoop running;
   BackgroundWorker thread(MaskWorker::kMostWaiting);
   MaskWorker masks(&thread, 3, running.post());
   std::promise<bool> given_up;
   running.loop.Post([&] {
-    masks.Make(ConstraintState::Start(Fresh()),
-               [&](std::optional<TokenMask> mask) { given_up.set_value(!mask); });
+    masks.Make(
+        ConstraintState::Start(Fresh()), [] {},
+        [&](std::optional<TokenMask> mask) { given_up.set_value(!mask); });
   });
   EXPECT_TRUE(given_up.get_future().get());
 }
@@ -105,11 +134,14 @@ TEST_F(MaskWorkerTest, WhatIsUnderWayOwnsWhatItReads) {
   thread.Post(Bytes(1), [may_go] { may_go.wait(); });
   bool came = false;
   std::promise<void> posted;
+  int posts = 0;
   {
     auto constraint = Fresh();
-    MaskWorker masks(&thread, INT64_MAX,
-                     [&posted](absl::AnyInvocable<void()>) { posted.set_value(); });
-    masks.Make(ConstraintState::Start(constraint), [&](std::optional<TokenMask>) { came = true; });
+    MaskWorker masks(&thread, INT64_MAX, [&posted, &posts](absl::AnyInvocable<void()>) {
+      if (++posts == 2) posted.set_value();  // it began, it is done
+    });
+    masks.Make(
+        ConstraintState::Start(constraint), [] {}, [&](std::optional<TokenMask>) { came = true; });
   }
   go.set_value();
   posted.get_future().wait();
