@@ -238,6 +238,9 @@ void RequestQueue::Restore(uint64_t id, const RankKey& key, int64_t tokens) {
   --tenants_.at(record.tenant).taken;
   record.tokens = Saturated(tokens);
   record.state = State::kRestored;
+  if (ageing_stopped_[record.service_class]) {
+    record.line = record.service_class;
+  }
   Enter(record);
   Count(record, true);
 }
@@ -304,6 +307,32 @@ void RequestQueue::Age(TimePoint now) {
   }
   while (!becoming_late_.empty() && becoming_late_.begin()->first <= now) {
     MakeLate(becoming_late_.begin()->second);
+  }
+}
+
+void RequestQueue::StopAgeing(ServiceClass service_class, bool stopped) {
+  const auto c = static_cast<size_t>(service_class);
+  if (ageing_stopped_[c] == stopped) {
+    return;
+  }
+  const auto waits = [&](const Record& record) {
+    return record.service_class == c &&
+           (record.state == State::kFresh || record.state == State::kRestored);
+  };
+  for (const Record& record : records_) {
+    if (waits(record) && !record.held) {
+      Leave(record);
+    }
+  }
+  ageing_stopped_[c] = stopped;
+  for (Record& record : records_) {
+    if (!waits(record)) {
+      continue;
+    }
+    record.line = stopped ? record.service_class : record.line;
+    if (!record.held) {
+      Enter(record);
+    }
   }
 }
 

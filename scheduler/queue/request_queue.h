@@ -145,6 +145,9 @@ class RequestQueue {
 
   // Moves entries that waited `class_ageing` a class up, and those that are late back. O(log) each.
   void Age(TimePoint now);
+  // While `stopped` those of the class stand in its own line, however long they have waited; then
+  // those that are old enough move up at the next Age. O(n log n) if it changes.
+  void StopAgeing(ServiceClass service_class, bool stopped);
   // It is late already, for a reason that the queue does not see. Only what was never taken can be.
   // O(log).
   void MakeLate(uint64_t id);
@@ -219,7 +222,9 @@ class RequestQueue {
   int64_t Scaled(uint32_t tenant, int64_t cost) const;
   WaitingRequest WaitingOf(const Record& record) const;  // Precondition: fresh
   RankKey RankOf(const Record& record, int64_t tag) const;
-  bool Ages(const Record& record) const { return record.line > 0 && ageing_step_ > Duration(); }
+  bool Ages(const Record& record) const {
+    return record.line > 0 && ageing_step_ > Duration() && !ageing_stopped_[record.service_class];
+  }
   TimePoint AgesAt(const Record& record) const {
     return record.arrival + ageing_step_ * (record.service_class - record.line + 1);
   }
@@ -262,6 +267,7 @@ class RequestQueue {
   std::vector<uint32_t> free_;
   int64_t late_ = 0;
   absl::btree_set<std::pair<TimePoint, uint64_t>> ageing_;
+  std::array<bool, kServiceClassCount> ageing_stopped_{};
   absl::btree_set<std::pair<TimePoint, uint64_t>> becoming_late_;
 };
 

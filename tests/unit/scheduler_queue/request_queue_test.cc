@@ -235,6 +235,36 @@ TEST(RequestQueueTest, OldEntriesCountAsTheNextHigherClass) {
   queue.CheckInvariants();
 }
 
+TEST(RequestQueueTest, WhereAgeingIsStoppedNobodyStandsBeforeAHigherClass) {
+  QueueOptions options;
+  options.class_ageing = Seconds(10);
+  RequestQueue queue(options);
+  for (uint64_t id = 1; id <= 4; ++id) {
+    queue.Push(Entry(id, "a", 1, ServiceClass::kBatch));
+  }
+  queue.Age(TimePoint() + Seconds(20));
+  QueueEntry entry = Entry(5, "a", 1, ServiceClass::kInteractive);
+  entry.arrival = TimePoint() + Seconds(20);
+  queue.Push(entry);
+  queue.Hold(3);
+  const RankKey key = queue.Take(4);
+  EXPECT_THAT(Order(queue), ElementsAre(1, 2, 5));
+  queue.StopAgeing(ServiceClass::kBatch, true);
+  queue.CheckInvariants();
+  queue.Restore(4, key);
+  queue.Release(3);
+  queue.Age(TimePoint() + Seconds(90));
+  EXPECT_THAT(Order(queue), ElementsAre(5, 4, 1, 2, 3));
+  EXPECT_EQ(queue.NextAgeing(), TimePoint::Max());
+  queue.CheckInvariants();
+  queue.StopAgeing(ServiceClass::kBatch, false);
+  queue.CheckInvariants();
+  queue.Age(TimePoint() + Seconds(90));
+  queue.CheckInvariants();
+  EXPECT_EQ(queue.KeyOf(1).service_class, 0);
+  EXPECT_EQ(Order(queue).front(), 4);
+}
+
 TEST(RequestQueueTest, LateOnesStandBehindAndHaveATurn) {
   QueueOptions options;
   options.policy = QueuePolicy::kEdf;
