@@ -28,6 +28,7 @@ absl::Status Scheduler::Impl::DrainDevice(DeviceId device, bool migrate) {
   }
   slot.draining = true;
   Book(slot);
+  NoteCapacity();
   if (migrate) {
     const std::vector<LiveRequest*> running = slot.running;
     for (LiveRequest* live : running) {
@@ -70,6 +71,7 @@ absl::Status Scheduler::Impl::ReturnDevice(DeviceId device) {
     return absl::OkStatus();
   }
   Book(slot);
+  NoteCapacity();
   PlaceSoon();
   return absl::OkStatus();
 }
@@ -222,14 +224,18 @@ void Scheduler::Impl::EndWhatFitsNowhere() {
   }
 }
 
-// What deadlines may count on.
+// What deadlines may count on: not those that take nothing new. A cordoned one is tried again.
 void Scheduler::Impl::NoteCapacity() {
   DeadlineBook::Capacity capacity;
-  capacity.servers = std::count_if(devices_.begin(), devices_.end(),
-                                   [](const DeviceSlot& slot) { return slot.stays(); });
+  capacity.servers = std::count_if(devices_.begin(), devices_.end(), [](const DeviceSlot& slot) {
+    return slot.stays() && !slot.draining && !slot.closed;
+  });
   deadlines_.SetCapacity(capacity);
   // What is late whatever happens becomes best effort: it no longer makes others infeasible.
-  deadlines_.Demote(loop_->Now(), PrefillBacklog());
+  // Without a device nothing is promised, and who waits may wait for one to return.
+  if (capacity.servers > 0) {
+    deadlines_.Demote(loop_->Now(), PrefillBacklog());
+  }
 }
 
 }  // namespace scoville::scheduler

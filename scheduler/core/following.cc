@@ -180,7 +180,8 @@ void Scheduler::Impl::StartFollowing(LiveRequest* live, const Following& followi
       std::max<int64_t>(1, live->known() - following.blocks * slot.device->kv().block_size());
   following.leader->followers.push_back({live->record.id, following.blocks});
   slot.followers += 1;
-  slot.follow_left += live->follow_rest;
+  live->follow_class = waiting_.KeyOf(live->id()).service_class;
+  slot.follow_left[live->follow_class] += live->follow_rest;
   ReckonDeadline(live, live->follow_rest);
   const RequestId id = live->record.id;
   live->follow_timer = loop_->RunAt(loop_->Now() + std::max(patience, Nanoseconds(1)),
@@ -236,7 +237,7 @@ void Scheduler::Impl::Unfollow(LiveRequest* live) {
       [&](const LiveRequest::Follower& entry) { return entry.id == live->record.id; }));
   DeviceSlot& slot = SlotOf(*leader);
   slot.followers -= 1;
-  slot.follow_left -= live->follow_rest;
+  slot.follow_left[live->follow_class] -= live->follow_rest;
   live->follows = false;
   loop_->Cancel(live->follow_timer);
   live->follow_timer = TimerId{};

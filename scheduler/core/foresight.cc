@@ -6,6 +6,15 @@
 
 namespace scoville::scheduler {
 
+namespace {
+
+// A fifth is kept for what cannot be foreseen: later arrivals, and contexts that grow.
+bool Within(Duration expected, Duration limit) {
+  return limit == Duration() || expected <= limit / 5 * 4;
+}
+
+}  // namespace
+
 void Scheduler::Impl::Foresee(const LiveRequest& live, int64_t expected_output, int32_t device,
                               DeviceView* view, const Following* following) const {
   const DeviceSlot& slot = devices_[static_cast<size_t>(device)];
@@ -35,7 +44,10 @@ void Scheduler::Impl::Foresee(const LiveRequest& live, int64_t expected_output, 
   // what the step's budget allows, or what the decodes' target leaves of it.
   const int64_t had = following != nullptr ? following->blocks : view->cached_blocks_hit;
   const int64_t own = std::max<int64_t>(1, live.known() - had * kv.block_size());
-  const int64_t pending = own + slot.prefill_left + slot.follow_left;
+  // Prompts of lower classes come after it.
+  const uint8_t rank = waiting_.KeyOf(live.id()).service_class;
+  const int64_t follow_left = UpTo(rank, slot.follow_left);
+  const int64_t pending = own + UpTo(rank, slot.prefill_left) + follow_left;
   const int64_t most = std::max<int64_t>(1, options_.max_step_tokens - steady.tokens[decode]);
   const int64_t chunk = std::min(most, pending);
   device::StepShape mixed = steady;
@@ -43,7 +55,7 @@ void Scheduler::Impl::Foresee(const LiveRequest& live, int64_t expected_output, 
   Duration chunk_step = paced(power.SustainedStep(mixed));
   const auto steps_for = [&](int64_t tokens) { return (tokens + most - 1) / most; };
   // Behind its leader stand those that wait for it as well, not the prompts of others.
-  int64_t steps = steps_for(following != nullptr ? own + slot.follow_left : pending);
+  int64_t steps = steps_for(following != nullptr ? own + follow_left : pending);
   const Duration target = options_.itl_target;
   // Prompts that would be late get whole chunks, as long as the decodes can lend the time.
   const Duration first_token = FirstTokenTarget(live, options_.ttft_target);
@@ -68,13 +80,9 @@ void Scheduler::Impl::Foresee(const LiveRequest& live, int64_t expected_output, 
   if (options_.nanoseconds_per_joule > 0) {
     view->energy_delta = EnergyDelta(live, slot, *view, own);
   }
-  const auto within = [](Duration expected, Duration limit) {
-    // A fifth is kept for what cannot be foreseen: later arrivals, and contexts that grow.
-    return limit == Duration() || expected <= limit / 5 * 4;
-  };
   // Those that run there keep the usual target, however patient this one is.
-  view->meets_targets = within(step, target) && within(step, live.request.itl_target) &&
-                        within(view->first_token, first_token);
+  view->meets_targets = Within(step, target) && Within(step, live.request.itl_target) &&
+                        Within(view->first_token, first_token);
 }
 
 // What the pool spends more if the request runs there: its prompt, its share of the steps while it

@@ -72,6 +72,7 @@ struct LiveRequest {
   uint64_t leader = 0;
   int64_t leader_computed = 0;
   int64_t follow_rest = 0;
+  uint8_t follow_class = 0;      // of its rank then
   TimerId follow_timer;          // when waiting has cost as much as not waiting
   bool in_step = false;          // the device may still write its blocks
   bool leaving = false;          // gives its place up when the step under way ends: evicted
@@ -83,6 +84,7 @@ struct LiveRequest {
   device::BlockTable source;
   DeviceId source_device;
   int64_t source_computed = 0;  // tokens in them
+  bool had_booking = false;     // its deadline could still be held when it was placed
   bool pinned = false;          // the blocks that it may come to need are kept for it
   bool counted_pinned = false;  // among the pinned rows of its device
   int32_t held = 0;             // steps in a row that it waited for blocks

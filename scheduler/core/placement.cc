@@ -110,13 +110,13 @@ int32_t Scheduler::Impl::Route(LiveRequest* live, int32_t held_back, bool only_e
   int32_t chosen = kNowhere;
   for (int tries = 0; tries < kMostTries; ++tries) {
     int32_t device = router_.Choose(placement, foresee);
-    if (device == Router::kTooLate && placement.first_token_left != Placement::kNoDeadline) {
-      chosen = kTooLate;
-      break;
-    }
-    if (device == Router::kTooLate) {
+    if (device == Router::kTooLate && placement.time_left != Placement::kNoDeadline) {
       placement.time_left = Placement::kNoDeadline;  // as early as can be, then
       device = router_.Choose(placement, foresee);
+    }
+    if (device == Router::kTooLate) {
+      chosen = kTooLate;  // for its first token, whatever becomes of its deadline
+      break;
     }
     if (device < 0) {
       break;
@@ -143,7 +143,15 @@ int32_t Scheduler::Impl::Route(LiveRequest* live, int32_t held_back, bool only_e
 
 // Those that are late take what is left of a device's steps, unless it is their turn.
 bool Scheduler::Impl::TakesFrom(const DeviceSlot& slot, const LiveRequest& live) const {
-  return HasSpareSteps(slot) || !waiting_.Behind(live.id());
+  return !waiting_.Behind(live.id()) ||
+         HasSpareSteps(slot, waiting_.KeyOf(live.id()).service_class);
+}
+
+bool Scheduler::Impl::AnySpareSteps(uint64_t id) const {
+  const uint8_t rank = waiting_.KeyOf(id).service_class;
+  return std::any_of(devices_.begin(), devices_.end(), [&](const DeviceSlot& slot) {
+    return slot.takes_work() && HasSpareSteps(slot, rank);
+  });
 }
 
 int32_t Scheduler::Impl::CollectingDevice(const LiveRequest& live) const {
@@ -189,9 +197,6 @@ bool Scheduler::Impl::PlaceOnce() {
   const bool any_slot = std::any_of(devices_.begin(), devices_.end(), [&](const DeviceSlot& slot) {
     return slot.takes_work() && static_cast<int32_t>(slot.running.size()) < options_.max_running;
   });
-  const bool spare = std::any_of(devices_.begin(), devices_.end(), [&](const DeviceSlot& slot) {
-    return slot.takes_work() && HasSpareSteps(slot);
-  });
   waiting_.Peek(any_slot ? options_.look_ahead + 1 : 1, &candidates_);
   LiveRequest* head = nullptr;  // the first that does not fit
   int32_t collecting = -1;      // keeps its blocks for the head
@@ -201,7 +206,7 @@ bool Scheduler::Impl::PlaceOnce() {
       continue;
     }
     const bool behind = waiting_.Behind(id);
-    if (behind && !spare) {
+    if (behind && !AnySpareSteps(id)) {
       break;
     }
     // What becomes free where others run is the head's.
@@ -272,7 +277,8 @@ bool Scheduler::Impl::Place(LiveRequest* live, DeviceSlot& slot) {
   if (live->pinned && live->key.not_pinned) {
     live->key = waiting_.Pin(live->id());
   }
-  if (deadlines_.Contains(live->id())) {
+  live->had_booking = deadlines_.Contains(live->id());
+  if (live->had_booking) {
     deadlines_.Remove(live->id());
   }
   live->running = true;

@@ -83,6 +83,7 @@ void Scheduler::Impl::PlanAgain(DeviceSlot& slot) {
 void Scheduler::Impl::CloseDevice(uint32_t device, bool closed) {
   devices_[device].closed = closed;
   Book(devices_[device]);
+  NoteCapacity();
   if (!closed) {
     PlaceSoon();
   }
@@ -108,6 +109,8 @@ void Scheduler::Impl::CloseAdmission(const std::array<bool, kTierCount>& closed)
 
 void Scheduler::Impl::LimitPrefill(bool limited) {
   prefill_limited_ = limited;
+  // What may not be placed stands before nobody of a higher class, however old it is.
+  waiting_.StopAgeing(ServiceClass::kBatch, limited);
   if (!limited) {
     PlaceSoon();
   }

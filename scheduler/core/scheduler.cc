@@ -273,7 +273,7 @@ LiveRequest* Scheduler::Impl::Accept(Request request) {
 void Scheduler::Impl::CountPrompt(const LiveRequest& live, int64_t sign) {
   if (live.running && live.prefills()) {
     prefilling_tokens_ += sign * PromptLeft(live);
-    SlotOf(live).prefill_left += sign * live.remaining();
+    SlotOf(live).prefill_left[live.key.service_class] += sign * live.remaining();
   }
 }
 

@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <string>
@@ -118,9 +119,10 @@ class Scheduler::Impl {
     TimerId watch;                       // when the step under way has taken too long
     std::vector<LiveRequest*> members;   // of the step under way: none ends before it
     int64_t pinned_rows = 0;             // of `running`
-    int64_t prefill_left = 0;            // tokens that its prompts still need
-    int64_t followers = 0;               // requests that wait for its prompts
-    int64_t follow_left = 0;             // tokens that those will need
+    // Tokens that its prompts still need, by the class of their rank.
+    std::array<int64_t, kServiceClasses> prefill_left{};
+    int64_t followers = 0;                               // requests that wait for its prompts
+    std::array<int64_t, kServiceClasses> follow_left{};  // tokens that those will need
     std::optional<RankKey> next_decode;  // whose turn it is where a step holds not all decodes
     double token_ratio = 0.7;            // of JoinPolicy::kNewTokenRatio
     int64_t prefix_query_tokens = 0;     // prompts placed here first
@@ -198,10 +200,15 @@ class Scheduler::Impl {
   static constexpr int32_t kTooLate = -2;  // nowhere would its first token be in time
   Placement PlacementOf(const LiveRequest& live) const;
   int32_t Route(LiveRequest* live, int32_t held_back, bool only_empty = false);
-  // Its prompts do not fill a step.
-  bool HasSpareSteps(const DeviceSlot& slot) const {
-    return slot.prefill_left < options_.max_step_tokens;
+  // Of a count by class, what one of this class has before it: prompts of lower ones come after it.
+  static int64_t UpTo(uint8_t service_class, const std::array<int64_t, kServiceClasses>& counts) {
+    return std::accumulate(counts.begin(), counts.begin() + service_class + 1, int64_t{0});
   }
+  // Its prompts of that class and of higher ones do not fill a step.
+  bool HasSpareSteps(const DeviceSlot& slot, uint8_t service_class) const {
+    return UpTo(service_class, slot.prefill_left) < options_.max_step_tokens;
+  }
+  bool AnySpareSteps(uint64_t id) const;
   bool TakesFrom(const DeviceSlot& slot, const LiveRequest& live) const;
   // The router knows of what is on the device now.
   void Book(DeviceSlot& slot);

@@ -93,7 +93,7 @@ void Scheduler::Impl::CheckPromises() const {
   int64_t followed = 0;
   for (const DeviceSlot& slot : devices_) {
     int64_t followers = 0;
-    int64_t rest = 0;
+    std::array<int64_t, kServiceClasses> rest{};
     for (const LiveRequest* live : slot.running) {
       for (int64_t i = live->published; i < live->promised; ++i) {
         const uint64_t leader =
@@ -111,11 +111,11 @@ void Scheduler::Impl::CheckPromises() const {
         CHECK(follower != nullptr && follower->follows && follower->leader == live->id());
         CHECK(entry.blocks > live->published && entry.blocks <= live->promised);
         ++followers;
-        rest += follower->follow_rest;
+        rest[follower->follow_class] += follower->follow_rest;
       }
     }
     CHECK_EQ(followers, slot.followers);
-    CHECK_EQ(rest, slot.follow_left);
+    CHECK(rest == slot.follow_left);
     CHECK(followers == 0 || slot.takes_work());
     followed += followers;
   }
@@ -131,7 +131,7 @@ void Scheduler::Impl::CheckPromises() const {
 void Scheduler::Impl::CheckSlot(const DeviceSlot& slot) const {
   const device::BlockPool& kv = slot.device->kv();
   int64_t pinned = 0;
-  int64_t prefill_left = 0;
+  std::array<int64_t, kServiceClasses> prefill_left{};
   int64_t entries = 0;
   size_t in_step = 0;
   for (const auto& [id, live] : live_) {
@@ -145,12 +145,12 @@ void Scheduler::Impl::CheckSlot(const DeviceSlot& slot) const {
     CHECK(i == 0 || Outranks(slot.running[i - 1], live));
     CHECK_EQ(live->pinned, live->counted_pinned);
     pinned += live->pinned ? 1 : 0;
-    prefill_left += live->prefills() ? live->remaining() : 0;
+    prefill_left[live->key.service_class] += live->prefills() ? live->remaining() : 0;
     entries += live->table.size();
     in_step += live->in_step ? 1 : 0;
   }
   CHECK_EQ(pinned, slot.pinned_rows);
-  CHECK_EQ(prefill_left, slot.prefill_left);
+  CHECK(prefill_left == slot.prefill_left);
   CHECK_EQ(entries, kv.table_entries());
   CHECK_EQ(in_step, slot.members.size());
   CHECK(slot.members.empty() || slot.device->busy());

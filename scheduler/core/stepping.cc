@@ -226,6 +226,13 @@ void Scheduler::Impl::Unplace(LiveRequest* live, DeviceSlot& slot) {
   Book(slot);
   ReleaseGroup(live);
   waiting_.Restore(live->id(), live->key, live->known());
+  // Others wait for it again. What was given up before it was placed stays so, and what is now too
+  // late even alone is.
+  const bool in_time =
+      live->had_booking && loop_->Now() + PrefillTime(live->remaining()) <= live->request.deadline;
+  if (in_time) {
+    BookDeadline(live);
+  }
 }
 
 void Scheduler::Impl::Preempt(LiveRequest* live, DeviceSlot& slot) {

@@ -223,5 +223,91 @@ TEST(OverloadScenarios, NoWorkIsThrownAwayForARequestThatHasTimeToWait) {
   EXPECT_EQ(at_once.preempted(), 1);
 }
 
+// The time that one device takes for a prompt, as chunks without a prefix before them would need.
+constexpr int64_t kLong = 7'000;
+Duration TimeOfLong() {
+  Core core;
+  core.scheduler->Submit(core.NewRequest(512, 1));
+  core.loop.Run();
+  return (core.observer.ended[0].first_token - core.observer.ended[0].arrival) * kLong / 512;
+}
+
+// They are computed after it: however long they are, it is in time.
+TEST(OverloadScenarios, PromptsOfALowerClassMakeNobodyLate) {
+  const Duration time = TimeOfLong();
+  CoreOptions options{.kv_blocks = 1'024};
+  options.routing = scheduler::RoutePolicy::kCost;
+  Core core(options);
+  scheduler::Request batch = core.NewRequest(kLong, 4);
+  batch.service_class = ServiceClass::kBatch;
+  core.scheduler->Submit(std::move(batch));
+  core.loop.RunUntil(TimePoint() + time / 50);
+  const auto log = std::make_shared<SinkLog>();
+  scheduler::Request urgent = core.NewRequest(100, 4, log);
+  urgent.service_class = ServiceClass::kInteractive;
+  urgent.ttft_target = time / 3;
+  core.scheduler->Submit(std::move(urgent));
+  core.scheduler->CheckInvariants();
+  core.loop.Run();
+  EXPECT_LE(log->end->first_token - log->end->arrival, time / 3);
+}
+
+// The end of its output will not be there by its deadline; its first token will be by its target.
+TEST(OverloadScenarios, ADeadlineThatCannotBeHeldIsNoMissedFirstToken) {
+  const Duration time = TimeOfLong();
+  CoreOptions options{.kv_blocks = 1'024, .ttft_target = time * 100};
+  options.routing = scheduler::RoutePolicy::kCost;
+  Core core(options);
+  core.scheduler->Submit(core.NewRequest(kLong, 4));
+  core.loop.RunUntil(TimePoint() + time / 50);
+  const auto log = std::make_shared<SinkLog>();
+  scheduler::Request request = core.NewRequest(100, 4'096, log);
+  request.deadline = core.loop.Now() + time * 3 / 2;
+  const RequestId id = core.scheduler->Submit(std::move(request)).id;
+  const auto status = core.scheduler->Explain(id);
+  ASSERT_TRUE(status.has_value());
+  EXPECT_NE(status->phase, scheduler::Phase::kQueued) << status->detail;
+  core.loop.Run();
+  EXPECT_EQ(log->end->outcome, Outcome::kDeadlineExceeded);
+}
+
+TEST(OverloadScenarios, DeadlinesDoNotCountOnDevicesThatTakeNothing) {
+  const Duration time = TimeOfLong();
+  Core core({.devices = 2, .kv_blocks = 1'024, .refuse_hopeless = true});
+  ASSERT_TRUE(core.scheduler->DrainDevice(DeviceId{1}, false).ok());
+  core.scheduler->Submit(core.NewRequest(kLong, 4));
+  const auto submit = [&] {
+    scheduler::Request request = core.NewRequest(16, 1);
+    request.deadline = core.loop.Now() + time * 3 / 4;
+    return core.scheduler->Submit(std::move(request)).refusal.has_value();
+  };
+  EXPECT_TRUE(submit()) << "one device has to compute what is before it";
+  ASSERT_TRUE(core.scheduler->ReturnDevice(DeviceId{1}).ok());
+  EXPECT_FALSE(submit());
+  core.loop.Run();
+}
+
+TEST(OverloadScenarios, WhatHasToBeComputedAgainIsCountedForDeadlines) {
+  const Duration time = TimeOfLong();
+  Core core({.devices = 2, .kv_blocks = 1'024, .max_running = 1, .refuse_hopeless = true});
+  const auto submit = [&](int64_t prompt, Duration left) {
+    scheduler::Request request = core.NewRequest(prompt, 1);
+    request.deadline = core.loop.Now() + left;
+    return core.scheduler->Submit(std::move(request));
+  };
+  ASSERT_FALSE(submit(kLong, time * 5 / 2).refusal);
+  ASSERT_FALSE(submit(kLong, time * 5 / 2).refusal);
+  core.loop.RunUntil(TimePoint() + Microseconds(1));
+  ASSERT_TRUE(core.scheduler->DrainDevice(DeviceId{0}, true).ok());
+  while (core.observer.migrated == 0) {
+    core.loop.RunUntil(core.loop.Now() + time / 100);
+  }
+  core.scheduler->CheckInvariants();
+  // Behind the prompt under way and the one that begins anew.
+  EXPECT_TRUE(submit(kLong * 9 / 10, time * 13 / 5).refusal);
+  EXPECT_FALSE(submit(kLong / 10, time * 13 / 5).refusal);
+  core.loop.Run();
+}
+
 }  // namespace
 }  // namespace scoville::tests
