@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/power/fleet_power.h"
 #include "tests/support/core_fixture.h"
 
 namespace scoville::tests {
@@ -307,6 +308,37 @@ TEST(OverloadScenarios, WhatHasToBeComputedAgainIsCountedForDeadlines) {
   EXPECT_TRUE(submit(kLong * 9 / 10, time * 13 / 5).refusal);
   EXPECT_FALSE(submit(kLong / 10, time * 13 / 5).refusal);
   core.loop.Run();
+}
+
+// They may not be placed, so they stand in nobody's way, however long they have waited.
+TEST(OverloadScenarios, BatchPromptsThatTheBudgetStopsHoldUpNobody) {
+  CoreOptions options{.devices = 4, .max_running = 1};
+  options.scheduler.class_ageing = Milliseconds(1);
+  Core core(options);
+  for (int i = 0; i < 40; ++i) {
+    scheduler::Request request = core.NewRequest(100, 40);
+    request.service_class = ServiceClass::kBatch;
+    ASSERT_FALSE(core.scheduler->Submit(std::move(request)).refusal);
+  }
+  core.loop.RunUntil(TimePoint() + Milliseconds(5));
+  scheduler::PowerRequest budget;
+  budget.watts = Watts(300);
+  const auto answer = core.scheduler->fleet().Set(budget);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  ASSERT_GE(answer->rung, scheduler::Rung::kPrefill);
+  core.loop.RunUntil(core.loop.Now() + Seconds(20));
+  ASSERT_LT(core.observer.ended.size(), 31U);
+  const auto log = std::make_shared<SinkLog>();
+  scheduler::Request urgent = core.NewRequest(100, 4, log);
+  urgent.service_class = ServiceClass::kInteractive;
+  core.scheduler->Submit(std::move(urgent));
+  core.scheduler->CheckInvariants();
+  core.loop.RunUntil(core.loop.Now() + Seconds(10));
+  EXPECT_TRUE(log->end.has_value());
+  budget.watts = Watts(2'800);
+  ASSERT_TRUE(core.scheduler->fleet().Set(budget).ok());
+  core.loop.Run();
+  EXPECT_EQ(core.observer.ended.size(), 41U);
 }
 
 }  // namespace
