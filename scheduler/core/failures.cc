@@ -226,14 +226,17 @@ void Scheduler::Impl::EndWhatFitsNowhere() {
 
 // What deadlines may count on: not those that take nothing new. A cordoned one is tried again.
 void Scheduler::Impl::NoteCapacity() {
-  DeadlineBook::Capacity capacity;
-  capacity.servers = std::count_if(devices_.begin(), devices_.end(), [](const DeviceSlot& slot) {
+  const auto open = std::count_if(devices_.begin(), devices_.end(), [](const DeviceSlot& slot) {
     return slot.stays() && !slot.draining && !slot.closed;
   });
+  // Where none takes work now, who comes may wait for one that takes it again.
+  DeadlineBook::Capacity capacity;
+  capacity.servers = open > 0 ? open
+                              : std::count_if(devices_.begin(), devices_.end(),
+                                              [](const DeviceSlot& slot) { return slot.stays(); });
   deadlines_.SetCapacity(capacity);
   // What is late whatever happens becomes best effort: it no longer makes others infeasible.
-  // Without a device nothing is promised, and who waits may wait for one to return.
-  if (capacity.servers > 0) {
+  if (open > 0) {
     deadlines_.Demote(loop_->Now(), PrefillBacklog());
   }
 }

@@ -268,7 +268,7 @@ void BindConstraints(ServerConfig* c, std::vector<Setting>* s) {
                   "counted work of finding what one allows next; beyond it the request ends")
       .Range(1'000, 1'000'000'000);
   s->emplace_back("constraints.mask_timeout", &c->constraints.mask_timeout,
-                  "a request that has waited so long for that ends; the steps are the usual limit")
+                  "a request for which that takes so long ends; the steps are the usual limit")
       .Range(1'000'000, 60 * kSecond);
 }
 

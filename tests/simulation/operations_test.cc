@@ -428,7 +428,7 @@ TEST(OperationsTest, NothingIsLeftBehindWhateverHappens) {
     EXPECT_GT(reached.by_outcome[static_cast<size_t>(outcome)], wanted / 2'000)
         << static_cast<int>(outcome);
   }
-  EXPECT_GT(reached.late_masks, wanted / 50);
+  EXPECT_GT(reached.late_masks, wanted / 100);
   EXPECT_GT(reached.preempted, wanted / 500);
   EXPECT_GT(reached.migrated, wanted / 200);
   EXPECT_GT(reached.losses, wanted / 200);
