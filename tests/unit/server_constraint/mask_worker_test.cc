@@ -13,6 +13,7 @@
 #include "server/engine/engine.h"
 #include "server/runtime/real_event_loop.h"
 #include "tests/simulation/tiny_core.h"
+#include "tests/support/answer_sink.h"
 
 namespace scoville::server {
 namespace {
@@ -21,6 +22,7 @@ using model::ConstraintSpec;
 using model::ConstraintState;
 using model::TokenMask;
 using scheduler::Outcome;
+using tests::AnswerSink;
 
 constexpr char kSchema[] =
     R"({"type": "array", "minItems": 9, "items": {"type": "object", "properties": {"id":
@@ -149,24 +151,6 @@ TEST_F(MaskWorkerTest, WhatIsUnderWayOwnsWhatItReads) {
   EXPECT_FALSE(came);
 }
 
-class EndSink final : public scheduler::TokenSink {
- public:
-  struct Answer {
-    std::vector<model::SampledToken> tokens;
-    std::promise<scheduler::RequestRecord> end;
-  };
-  explicit EndSink(Answer* answer) : answer_(answer) {}
-  void OnPromptScores(int64_t, absl::Span<const model::SampledToken>) override {}
-  void OnToken(const model::SampledToken& token, TimePoint) override {
-    answer_->tokens.push_back(token);
-  }
-  void OnEnd(const scheduler::RequestRecord& record) override { answer_->end.set_value(record); }
-  bool Congested() const override { return false; }
-
- private:
-  Answer* const answer_;
-};
-
 // A real engine, whose masks come from another thread at times of their own.
 class MasksOfAnEngine : public MaskWorkerTest {
  protected:
@@ -189,11 +173,11 @@ class MasksOfAnEngine : public MaskWorkerTest {
   }
 
   // `constrained` of `n` requests, the first of them.
-  std::vector<std::unique_ptr<EndSink::Answer>> Ask(Engine& engine, int n, int constrained) {
-    std::vector<std::unique_ptr<EndSink::Answer>> answers;
+  std::vector<std::unique_ptr<AnswerSink::Answer>> Ask(Engine& engine, int n, int constrained) {
+    std::vector<std::unique_ptr<AnswerSink::Answer>> answers;
     const auto constraint = Fresh();
     for (int i = 0; i < n; ++i) {
-      answers.push_back(std::make_unique<EndSink::Answer>());
+      answers.push_back(std::make_unique<AnswerSink::Answer>());
       scheduler::Request request;
       request.prompt = Prompt(i);
       request.max_tokens = kTokens;
@@ -204,7 +188,7 @@ class MasksOfAnEngine : public MaskWorkerTest {
         const absl::Span<const int32_t> ends = model_->tokenizer->end_tokens();
         request.stop_tokens.assign(ends.begin(), ends.end());
       }
-      request.sink = std::make_unique<EndSink>(answers.back().get());
+      request.sink = std::make_unique<AnswerSink>(answers.back().get());
       auto box = std::make_shared<scheduler::Request>(std::move(request));
       CHECK(engine.Post(
           [&engine, box] { CHECK(!engine.scheduler().Submit(std::move(*box)).refusal); }));

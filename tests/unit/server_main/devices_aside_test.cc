@@ -21,39 +21,22 @@
 #include "server/log/logger.h"
 #include "server/main/model_loader.h"
 #include "tests/simulation/tiny_core.h"
+#include "tests/support/answer_sink.h"
 
 namespace scoville::server {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using tests::AnswerSink;
 
 // Longer than anything here takes; a test that waits so long has failed.
 constexpr auto kLong = std::chrono::seconds(20);
 constexpr int64_t kTokens = 300;
 
-struct Answer {
-  std::vector<model::SampledToken> tokens;
-  std::promise<scheduler::RequestRecord> end;
-};
-
-class AnswerSink final : public scheduler::TokenSink {
- public:
-  explicit AnswerSink(Answer* answer) : answer_(answer) {}
-  void OnPromptScores(int64_t, absl::Span<const model::SampledToken>) override {}
-  void OnToken(const model::SampledToken& token, TimePoint) override {
-    answer_->tokens.push_back(token);
-  }
-  void OnEnd(const scheduler::RequestRecord& record) override { answer_->end.set_value(record); }
-  bool Congested() const override { return false; }
-
- private:
-  Answer* const answer_;
-};
-
 class DevicesAside : public ::testing::Test {
  protected:
-  using Answers = std::vector<std::unique_ptr<Answer>>;
+  using Answers = std::vector<std::unique_ptr<AnswerSink::Answer>>;
 
   static std::shared_ptr<const model::LoadedModel> Model(const std::string& id) {
     std::shared_ptr<model::LoadedModel> model = tests::LoadTinyModel();
@@ -79,7 +62,7 @@ class DevicesAside : public ::testing::Test {
   Answers Ask(const std::shared_ptr<Deployment>& deployment, int n) {
     Answers answers;
     for (int i = 0; i < n; ++i) {
-      answers.push_back(std::make_unique<Answer>());
+      answers.push_back(std::make_unique<AnswerSink::Answer>());
       auto request = std::make_shared<scheduler::Request>();
       request->prompt = Prompt(deployment->model(), static_cast<uint64_t>(i));
       request->max_tokens = kTokens;
